@@ -1,0 +1,1 @@
+console.log(process.env.GREETING, process.argv.slice(2).join("|"));

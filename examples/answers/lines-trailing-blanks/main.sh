@@ -1,0 +1,2 @@
+#!/bin/bash
+printf 'a b   \n  c\t\n\n\n'

@@ -1,0 +1,3 @@
+#include "shapes/square.h"
+
+int square(int side) { return side * side; }

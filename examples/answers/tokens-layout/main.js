@@ -1,0 +1,1 @@
+console.log("  1 2\n\n3   4\n   5");

@@ -1,0 +1,3 @@
+let sum = 0;
+for (let i = 1; i < 100; i++) sum += i;
+console.log(sum);

@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Fails, naming them, when containers, volumes or networks of Caisson exist: after a test run there must be none.
+# Ours are those with the label `caisson.worker` and those whose name starts with `caisson-`.
+#
+#   scripts/leftovers.sh                  all of them
+#   scripts/leftovers.sh --list           only list them
+#   scripts/leftovers.sh --except FILE    all but those that FILE, an earlier list, names
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+list() {
+    local filter
+    for filter in label=caisson.worker name=^/?caisson-; do
+        docker ps --all --no-trunc --filter "$filter" --format 'container {{.Names}} {{.ID}} ({{.Status}})'
+    done | sort --unique --key 1,3
+    for filter in label=caisson.worker name=^caisson-; do
+        docker volume ls --filter "$filter" --format 'volume {{.Name}}'
+        docker network ls --no-trunc --filter "$filter" --format 'network {{.Name}} {{.ID}}'
+    done | sort --unique
+}
+
+known=/dev/null
+case ${1:-} in
+    --list)
+        list
+        exit
+        ;;
+    --except) known=$2 ;;
+    '') ;;
+    *) fail "no such option: $1" ;;
+esac
+
+# The first three words name a thing; what follows them, its state, may have changed since.
+all=$(list)
+left=$(awk '{ key = $1 " " $2 " " $3 } FILENAME != "-" { known[key]; next } key != "  " && !(key in known)' "$known" - <<<"$all")
+[[ -z $left ]] || {
+    mapfile -t lines <<<"$left"
+    fail "left behind:" "${lines[@]}"
+}

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Brings the machine to where the named purposes need it, and does nothing, quickly, where it is there already.
+#
+#   scripts/setup.sh [build|images|demo|test|test-fast|check...]      (default: everything)
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+(($# > 0)) || set -- test check
+
+rust=() engine=() packages=() tools=() cargo_tools=()
+for purpose in "$@"; do
+    case $purpose in
+        build) rust=(yes) ;;
+        images) engine=(yes) packages=(mmdebstrap) ;;
+        demo) rust=(yes) engine=(yes) packages=(mmdebstrap) tools+=(sqs) ;;
+        test) rust=(yes) engine=(yes) packages=(mmdebstrap) tools+=(sqs) cargo_tools+=(nextest) ;;
+        test-fast) rust=(yes) cargo_tools+=(nextest) ;;
+        check) rust=(yes) tools+=(lint) cargo_tools+=(deny) ;;
+        *) fail "no such purpose: $purpose" ;;
+    esac
+done
+
+# Base images are made from Debian packages by mmdebstrap. Elsewhere the image build says what it wants instead.
+for package in "${packages[@]}"; do
+    have "$package" || ! have apt-get || part "$package" bash -c 'source scripts/lib.sh && apt_install "$1"' - "$package"
+done
+((${#rust[@]} == 0)) || part "Rust" scripts/rust.sh
+((${#engine[@]} == 0)) || part "Docker engine" scripts/engine.sh
+((${#tools[@]} == 0)) || part "Python tools (${tools[*]})" scripts/tools.sh "${tools[@]}"
+((${#cargo_tools[@]} == 0)) || part "cargo tools (${cargo_tools[*]})" scripts/cargo-tools.sh "${cargo_tools[@]}"

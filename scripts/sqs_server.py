@@ -1,0 +1,40 @@
+"""The SQS (and S3) of scripts/sqs.sh: moto on a port that the kernel picks, so that two runs never collide.
+
+Prints its address once it answers. Dies with the script that started it (its process id is the argument), even when that
+is killed outright.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+import threading
+import urllib.request
+
+PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(sys.argv[1]):
+        sys.exit("the script that started the server is gone")
+    # Ctrl-C is for the command beside us; the script ends us when that is done.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"http://{host}:{port}"
+    # Straight to it, whatever proxy the environment names.
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with direct.open(f"{address}/moto-api/data.json", timeout=30) as answer:
+        answer.read()
+    print(address, flush=True)
+    threading.Event().wait()
+
+
+main()

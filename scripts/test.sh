@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# The whole test run: set-up, images, a local SQS, every test, and a look for what the tests left behind.
+#
+#   scripts/test.sh [NEXTEST ARGUMENT...]
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+scripts/setup.sh test
+part "images" images/build
+
+arguments=(--all-features)
+[[ -z ${CI:-} ]] || arguments+=(--locked --profile ci)
+
+# Compiled before the SQS is started, and timed apart; with arguments, which may change what is compiled, together.
+(($# > 0)) || part "compiling" cargo nextest run "${arguments[@]}" --no-run
+
+# Another worker on this machine is not our leftover.
+before=$(mktemp)
+trap 'rm -f "$before"' EXIT
+scripts/leftovers.sh --list >"$before"
+
+say "tests"
+status=0
+scripts/sqs.sh cargo nextest run "${arguments[@]}" "$@" || status=$?
+scripts/leftovers.sh --except "$before" || status=$((status == 0 ? 1 : status))
+exit "$status"

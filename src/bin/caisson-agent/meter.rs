@@ -1,0 +1,63 @@
+//! The container's accounts, kept open from the start: a program that fills the descriptor table can't hide them.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+use caisson::cgroup::{Version, number};
+
+use crate::sys;
+
+pub(crate) struct Meter {
+    version: Version,
+    cpu_time: File,
+    memory_now: File,
+    /// Absent on kernels before 5.19 with cgroup v2.
+    memory_peak: Option<File>,
+    memory_events: File,
+}
+
+impl Meter {
+    pub(crate) fn open() -> io::Result<Meter> {
+        let version = if Path::new(Version::V2_MARK).exists() { Version::V2 } else { Version::V1 };
+        let paths = version.paths();
+        Ok(Meter {
+            version,
+            cpu_time: File::open(paths.cpu_time)?,
+            memory_now: File::open(paths.memory_now)?,
+            memory_peak: File::open(paths.memory_peak).ok(),
+            memory_events: File::open(paths.memory_events)?,
+        })
+    }
+
+    pub(crate) fn version_number(&self) -> u8 {
+        match self.version {
+            Version::V1 => 1,
+            Version::V2 => 2,
+        }
+    }
+
+    pub(crate) fn cpu_time_us(&self) -> io::Result<u64> {
+        read(&self.cpu_time, |text| self.version.cpu_time_us(text))
+    }
+
+    pub(crate) fn memory_now(&self) -> io::Result<u64> {
+        read(&self.memory_now, number)
+    }
+
+    /// The highest use since the container began, 0 where the kernel doesn't say.
+    pub(crate) fn memory_peak(&self) -> u64 {
+        self.memory_peak.as_ref().and_then(|file| read(file, number).ok()).unwrap_or(0)
+    }
+
+    pub(crate) fn oom_kills(&self) -> io::Result<u64> {
+        read(&self.memory_events, |text| self.version.oom_kills(text))
+    }
+}
+
+fn read(file: &File, parse: impl Fn(&[u8]) -> Option<u64>) -> io::Result<u64> {
+    let mut text = [0; 512];
+    let length = sys::read_at(file.as_raw_fd(), &mut text, 0)?;
+    parse(&text[..length]).ok_or_else(|| io::Error::from_raw_os_error(libc::EBADMSG))
+}

@@ -1,0 +1,308 @@
+//! One program from start to the last of its processes: watched, measured, ended.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::time::{Duration, Instant};
+
+use caisson::protocol::{CHUNK, Ended, Request, Step, StepEnding, kind};
+
+use crate::channel::{Channel, STDIN, STDOUT};
+use crate::child;
+use crate::{Agent, Attempt, Failure, sys};
+
+/// How often limits are checked and memory is sampled while a program runs: an overrun costs at most this much.
+const TICK: Duration = Duration::from_millis(10);
+
+/// How long the kernel may take to end killed processes. Longer means one stuck inside the kernel, and then only the end
+/// of the container helps.
+const SWEEP: Duration = Duration::from_secs(5);
+
+pub(crate) fn run(agent: &Agent, channel: &mut Channel, step: &Step, input: Option<File>) -> Result<Ended, Failure> {
+    let meter = &agent.meter;
+    let before = Before {
+        cpu_time_us: meter.cpu_time_us().attempt("read the CPU time")?,
+        own_cpu_time_us: sys::own_cpu_time_us(),
+        memory_peak: meter.memory_peak(),
+        oom_kills: meter.oom_kills().attempt("read the oom kills")?,
+    };
+    let started = Instant::now();
+    let child = child::start(step, &agent.confinement, input.as_ref()).attempt("start a program")?;
+    drop(input);
+
+    let not_started = child.not_started;
+    let mut run = Run {
+        agent,
+        channel,
+        step,
+        before: &before,
+        started,
+        next_tick: started + TICK,
+        exit_watch: sys::process_descriptor(child.pid).ok(),
+        pid: child.pid,
+        stdin: Input { pipe: child.stdin, waiting: Vec::new() },
+        stdout: Output::new(child.stdout, kind::STDOUT),
+        stderr: Output::new(child.stderr, kind::STDERR),
+        memory_seen: 0,
+    };
+    let ended = run.watch().attempt("watch a program")?;
+    let wall_time = started.elapsed();
+    let resident_peak = run.sweep(&ended).attempt("end a program's processes")?;
+    run.drain().attempt("read a program's last output")?;
+
+    let (stdout_total, stderr_total) = (run.stdout.total, run.stderr.total);
+    let memory_seen = run.memory_seen.max(resident_peak);
+    let agent_cpu_us = sys::own_cpu_time_us().saturating_sub(before.own_cpu_time_us);
+    let memory_peak = meter.memory_peak();
+    Ok(Ended {
+        ending: match (not_started, ended) {
+            (Some(errno), _) => StepEnding::NotStarted(errno),
+            // Killed by us, with the first process still running.
+            (None, None) => StepEnding::Signalled(libc::SIGKILL),
+            (None, Some(end)) if libc::WIFSIGNALED(end.status) => StepEnding::Signalled(libc::WTERMSIG(end.status)),
+            (None, Some(end)) => StepEnding::Exited(libc::WEXITSTATUS(end.status)),
+        },
+        cpu_time_us: meter
+            .cpu_time_us()
+            .attempt("read the CPU time")?
+            .saturating_sub(before.cpu_time_us)
+            .saturating_sub(agent_cpu_us),
+        wall_time_us: wall_time.as_micros() as u64,
+        // The container's peak can't be reset from inside. Where this step raised it, it is this step's.
+        memory_peak_bytes: if memory_peak > before.memory_peak { memory_peak } else { memory_seen },
+        oom_kills: meter.oom_kills().attempt("read the oom kills")?.saturating_sub(before.oom_kills),
+        stdout_total_bytes: stdout_total,
+        stderr_total_bytes: stderr_total,
+        agent_cpu_us,
+    })
+}
+
+struct Before {
+    cpu_time_us: u64,
+    own_cpu_time_us: u64,
+    memory_peak: u64,
+    oom_kills: u64,
+}
+
+struct Run<'a> {
+    agent: &'a Agent,
+    channel: &'a mut Channel,
+    step: &'a Step,
+    before: &'a Before,
+    started: Instant,
+    next_tick: Instant,
+    exit_watch: Option<OwnedFd>,
+    pid: libc::pid_t,
+    stdin: Input,
+    stdout: Output,
+    stderr: Output,
+    memory_seen: u64,
+}
+
+impl Run<'_> {
+    /// Until the first process ends (its end is returned) or a limit is passed (`None`).
+    fn watch(&mut self) -> io::Result<Option<sys::Reaped>> {
+        loop {
+            if let Some(ended) = sys::reap(self.pid)? {
+                return Ok(Some(ended));
+            }
+            if self.over_limit()? {
+                return Ok(None);
+            }
+            self.wait_and_move()?;
+        }
+    }
+
+    fn over_limit(&mut self) -> io::Result<bool> {
+        let limit = self.step.output_bytes;
+        if self.stdout.total > limit || self.stderr.total > limit {
+            return Ok(true);
+        }
+        let now = Instant::now();
+        if now.duration_since(self.started).as_micros() as u64 > self.step.wall_time_us {
+            return Ok(true);
+        }
+        if now < self.next_tick {
+            return Ok(false);
+        }
+        self.next_tick = now + TICK;
+        let meter = &self.agent.meter;
+        self.memory_seen = self.memory_seen.max(meter.memory_now()?);
+        let own = sys::own_cpu_time_us().saturating_sub(self.before.own_cpu_time_us);
+        let used = meter.cpu_time_us()?.saturating_sub(self.before.cpu_time_us).saturating_sub(own);
+        Ok(used > self.step.cpu_time_us)
+    }
+
+    /// Sleeps until something can be moved, the first process ends, or the next tick.
+    fn wait_and_move(&mut self) -> io::Result<()> {
+        let idle = self.channel.is_idle();
+        // A descriptor of -1 is passed over. stdin's hang-up is reported whether or not it is asked for.
+        let wants_input = self.stdin.pipe.is_some() && self.stdin.waiting.is_empty();
+        let mut watched = [
+            sys::watch(STDIN, if wants_input { libc::POLLIN } else { 0 }),
+            sys::watch(if idle { -1 } else { STDOUT }, libc::POLLOUT),
+            sys::watch(self.stdout.watchable(idle), libc::POLLIN),
+            sys::watch(self.stderr.watchable(idle), libc::POLLIN),
+            sys::watch(self.exit_watch.as_ref().map_or(-1, AsRawFd::as_raw_fd), libc::POLLIN),
+            sys::watch(self.stdin.watchable(), libc::POLLOUT),
+        ];
+        let wall_left = Duration::from_micros(self.step.wall_time_us).saturating_sub(self.started.elapsed());
+        let mut timeout = self.next_tick.saturating_duration_since(Instant::now()).min(wall_left);
+        if self.exit_watch.is_none() {
+            timeout = timeout.min(Duration::from_millis(1));
+        }
+        sys::poll(&mut watched, timeout.as_micros().div_ceil(1_000) as i32)?;
+
+        if watched[0].revents & (libc::POLLHUP | libc::POLLERR) != 0 && watched[0].revents & libc::POLLIN == 0 {
+            exit_with_worker();
+        }
+        if wants_input && watched[0].revents & libc::POLLIN != 0 {
+            self.channel.fill()?;
+            if self.channel.is_closed() {
+                exit_with_worker();
+            }
+        }
+        self.feed()?;
+        if watched[1].revents != 0 {
+            self.channel.flush()?;
+        }
+        let limit = self.step.output_bytes;
+        if watched[2].revents != 0 {
+            self.stdout.relay(self.channel, limit)?;
+        }
+        if watched[3].revents != 0 && self.channel.is_idle() {
+            self.stderr.relay(self.channel, limit)?;
+        }
+        Ok(())
+    }
+
+    /// Passes streamed input on to the program.
+    fn feed(&mut self) -> io::Result<()> {
+        while self.stdin.pipe.is_some() {
+            if !self.stdin.write()? {
+                return Ok(());
+            }
+            match self.channel.take()? {
+                Some(Request::Data(data)) => self.stdin.waiting = data,
+                Some(Request::EndOfInput) => self.stdin.pipe = None,
+                Some(_) => return Err(io::Error::from_raw_os_error(libc::EPROTO)),
+                None => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Kills until nobody is left. Returns the highest resident size among the dead.
+    fn sweep(&mut self, ended: &Option<sys::Reaped>) -> io::Result<u64> {
+        let deadline = Instant::now() + SWEEP;
+        let mut resident_peak = ended.as_ref().map_or(0, |reaped| reaped.resident_peak);
+        loop {
+            sys::kill_everyone();
+            loop {
+                match sys::reap(-1) {
+                    Ok(Some(reaped)) => resident_peak = resident_peak.max(reaped.resident_peak),
+                    Ok(None) => break,
+                    Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(resident_peak),
+                    Err(error) => return Err(error),
+                }
+            }
+            if Instant::now() > deadline {
+                return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
+            }
+            // Wakes for nothing but time: the dying are waited for a millisecond at a time.
+            sys::poll(&mut [], 1)?;
+        }
+    }
+
+    /// Takes what is left in the pipes, within the limit. Nobody is alive to write more.
+    fn drain(&mut self) -> io::Result<()> {
+        let limit = self.step.output_bytes;
+        loop {
+            while !self.channel.is_idle() {
+                sys::poll(&mut [sys::watch(STDOUT, libc::POLLOUT)], -1)?;
+                self.channel.flush()?;
+            }
+            let output = if self.stdout.is_open(limit) { &mut self.stdout } else { &mut self.stderr };
+            if !output.is_open(limit) {
+                return Ok(());
+            }
+            output.relay(self.channel, limit)?;
+        }
+    }
+}
+
+/// The worker is gone. As PID 1, the agent takes everything else with it.
+fn exit_with_worker() -> ! {
+    std::process::exit(0)
+}
+
+/// The program's end of a streamed stdin.
+struct Input {
+    pipe: Option<OwnedFd>,
+    waiting: Vec<u8>,
+}
+
+impl Input {
+    fn watchable(&self) -> RawFd {
+        match &self.pipe {
+            Some(pipe) if !self.waiting.is_empty() => pipe.as_raw_fd(),
+            _ => -1,
+        }
+    }
+
+    /// Whether nothing is left waiting.
+    fn write(&mut self) -> io::Result<bool> {
+        let Some(pipe) = &self.pipe else { return Ok(true) };
+        while !self.waiting.is_empty() {
+            match sys::write(pipe.as_raw_fd(), &self.waiting) {
+                Ok(count) => drop(self.waiting.drain(..count)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                // The program has closed its stdin: the rest is for nobody.
+                Err(error) if error.raw_os_error() == Some(libc::EPIPE) => self.waiting.clear(),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Our end of one of the program's output streams.
+struct Output {
+    pipe: Option<OwnedFd>,
+    kind: u8,
+    total: u64,
+}
+
+impl Output {
+    fn new(pipe: OwnedFd, kind: u8) -> Output {
+        Output { pipe: Some(pipe), kind, total: 0 }
+    }
+
+    fn watchable(&self, idle: bool) -> RawFd {
+        match &self.pipe {
+            Some(pipe) if idle => pipe.as_raw_fd(),
+            _ => -1,
+        }
+    }
+
+    fn is_open(&self, limit: u64) -> bool {
+        self.pipe.is_some() && self.total <= limit
+    }
+
+    /// Reads once, at most one byte over the limit: enough to know that it was passed.
+    fn relay(&mut self, channel: &mut Channel, limit: u64) -> io::Result<()> {
+        let Some(pipe) = &self.pipe else { return Ok(()) };
+        let room = usize::try_from(limit.saturating_add(1).saturating_sub(self.total)).unwrap_or(CHUNK);
+        if room == 0 {
+            return Ok(());
+        }
+        match channel.relay(pipe.as_raw_fd(), self.kind, room) {
+            Ok(0) => self.pipe = None,
+            Ok(count) => self.total += count as u64,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+

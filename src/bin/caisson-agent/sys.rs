@@ -1,0 +1,231 @@
+//! The system calls the agent needs, each in a safe function; nearly all `unsafe` of the agent is here.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+/// Turns the -1 convention into a result.
+pub(crate) fn check(value: libc::c_long) -> io::Result<libc::c_long> {
+    if value == -1 { Err(io::Error::last_os_error()) } else { Ok(value) }
+}
+
+fn owned(value: libc::c_long) -> io::Result<OwnedFd> {
+    let fd = check(value)?;
+    // SAFETY: the kernel has just made this descriptor for us, nobody else has it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
+pub(crate) fn set_dumpable(dumpable: bool) -> io::Result<()> {
+    // SAFETY: takes plain integers.
+    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(dumpable), 0, 0, 0) }.into()).map(drop)
+}
+
+pub(crate) fn set_umask(mask: libc::mode_t) {
+    // SAFETY: takes a plain integer and can't fail.
+    unsafe { libc::umask(mask) };
+}
+
+pub(crate) fn read(fd: RawFd, into: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the pointer and the length are those of one live buffer.
+    check(unsafe { libc::read(fd, into.as_mut_ptr().cast(), into.len()) } as libc::c_long).map(|count| count as usize)
+}
+
+pub(crate) fn read_at(fd: RawFd, into: &mut [u8], offset: i64) -> io::Result<usize> {
+    // SAFETY: the pointer and the length are those of one live buffer.
+    let count = unsafe { libc::pread(fd, into.as_mut_ptr().cast(), into.len(), offset) };
+    check(count as libc::c_long).map(|count| count as usize)
+}
+
+pub(crate) fn write(fd: RawFd, from: &[u8]) -> io::Result<usize> {
+    // SAFETY: the pointer and the length are those of one live buffer.
+    check(unsafe { libc::write(fd, from.as_ptr().cast(), from.len()) } as libc::c_long).map(|count| count as usize)
+}
+
+pub(crate) fn set_nonblocking(fd: RawFd) -> io::Result<()> {
+    // SAFETY: fcntl with integer arguments.
+    let flags = check(unsafe { libc::fcntl(fd, libc::F_GETFL) }.into())?;
+    // SAFETY: as above.
+    check(unsafe { libc::fcntl(fd, libc::F_SETFL, flags as i32 | libc::O_NONBLOCK) }.into()).map(drop)
+}
+
+/// A close-on-exec pipe: (read end, write end).
+pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [-1; 2];
+    // SAFETY: the array has room for two descriptors.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }.into())?;
+    Ok((owned(ends[0].into())?, owned(ends[1].into())?))
+}
+
+/// Another descriptor of the same file, close-on-exec, numbered `lowest` or above.
+pub(crate) fn duplicate_above(fd: &OwnedFd, lowest: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl with integer arguments.
+    owned(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, lowest) }.into())
+}
+
+pub(crate) fn open_directory(path: &str) -> io::Result<OwnedFd> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let flags = libc::O_DIRECTORY | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+    Ok(std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?.into())
+}
+
+pub(crate) fn open_at(directory: &OwnedFd, name: &CStr, flags: i32, mode: libc::mode_t) -> io::Result<OwnedFd> {
+    let flags = flags | libc::O_CLOEXEC | libc::O_NOFOLLOW;
+    // SAFETY: `name` ends with a NUL.
+    owned(unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), flags, libc::c_uint::from(mode)) }.into())
+}
+
+pub(crate) fn make_directory_at(directory: &OwnedFd, name: &CStr, mode: libc::mode_t) -> io::Result<()> {
+    // SAFETY: `name` ends with a NUL.
+    check(unsafe { libc::mkdirat(directory.as_raw_fd(), name.as_ptr(), mode) }.into()).map(drop)
+}
+
+/// Changes a mode; a link's target is never followed out, for only names inside our own directories come here.
+pub(crate) fn change_mode_at(directory: &OwnedFd, name: &CStr, mode: libc::mode_t) -> io::Result<()> {
+    // SAFETY: `name` ends with a NUL.
+    check(unsafe { libc::fchmodat(directory.as_raw_fd(), name.as_ptr(), mode, 0) }.into()).map(drop)
+}
+
+pub(crate) fn change_mode(file: &OwnedFd, mode: libc::mode_t) -> io::Result<()> {
+    // SAFETY: takes plain integers.
+    check(unsafe { libc::fchmod(file.as_raw_fd(), mode) }.into()).map(drop)
+}
+
+pub(crate) fn unlink_at(directory: &OwnedFd, name: &CStr, flags: i32) -> io::Result<()> {
+    // SAFETY: `name` ends with a NUL.
+    check(unsafe { libc::unlinkat(directory.as_raw_fd(), name.as_ptr(), flags) }.into()).map(drop)
+}
+
+pub(crate) fn rename_at(from: &OwnedFd, name: &CStr, to: &OwnedFd, new_name: &CStr) -> io::Result<()> {
+    // SAFETY: both names end with a NUL.
+    check(
+        unsafe { libc::renameat(from.as_raw_fd(), name.as_ptr(), to.as_raw_fd(), new_name.as_ptr()) }.into(),
+    )
+    .map(drop)
+}
+
+pub(crate) fn symlink_at(target: &CStr, directory: &OwnedFd, name: &CStr) -> io::Result<()> {
+    // SAFETY: both names end with a NUL.
+    check(unsafe { libc::symlinkat(target.as_ptr(), directory.as_raw_fd(), name.as_ptr()) }.into()).map(drop)
+}
+
+pub(crate) fn read_link_at(directory: &OwnedFd, name: &CStr, into: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: `name` ends with a NUL, the pointer and the length are those of one live buffer.
+    let count =
+        unsafe { libc::readlinkat(directory.as_raw_fd(), name.as_ptr(), into.as_mut_ptr().cast(), into.len()) };
+    check(count as libc::c_long).map(|count| count as usize)
+}
+
+/// A file's type and permission bits, links not followed.
+pub(crate) fn mode_at(directory: &OwnedFd, name: &CStr) -> io::Result<libc::mode_t> {
+    // SAFETY: a `stat` of zeroes is a valid value, to be overwritten.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: `name` ends with a NUL and `stat` is a live value of the right type.
+    check(
+        unsafe { libc::fstatat(directory.as_raw_fd(), name.as_ptr(), &mut stat, libc::AT_SYMLINK_NOFOLLOW) }.into(),
+    )?;
+    Ok(stat.st_mode)
+}
+
+pub(crate) fn size(file: &File) -> io::Result<u64> {
+    file.metadata().map(|metadata| metadata.len())
+}
+
+/// One call of getdents64, into `buffer`. Zero is the end.
+pub(crate) fn directory_entries(directory: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the pointer and the length are those of one live buffer.
+    let count = unsafe {
+        libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), buffer.as_mut_ptr(), buffer.len())
+    };
+    check(count).map(|count| count as usize)
+}
+
+pub(crate) fn rewind(directory: &OwnedFd) -> io::Result<()> {
+    // SAFETY: takes plain integers.
+    check(unsafe { libc::lseek(directory.as_raw_fd(), 0, libc::SEEK_SET) } as libc::c_long).map(drop)
+}
+
+/// An anonymous file in memory, close-on-exec, to be sealed.
+pub(crate) fn memory_file(name: &CStr) -> io::Result<File> {
+    // SAFETY: `name` ends with a NUL.
+    let fd = unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) };
+    owned(fd.into()).map(File::from)
+}
+
+/// Makes a memory file read-only for everybody and for good, and rewinds it.
+pub(crate) fn seal(file: &File) -> io::Result<()> {
+    let seals = libc::F_SEAL_WRITE | libc::F_SEAL_GROW | libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL;
+    // SAFETY: fcntl with integer arguments.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) }.into())?;
+    // SAFETY: takes plain integers.
+    check(unsafe { libc::lseek(file.as_raw_fd(), 0, libc::SEEK_SET) } as libc::c_long).map(drop)
+}
+
+/// Copies up to `count` bytes inside the kernel, from `offset` (moved on) to the other file's position.
+pub(crate) fn copy(from: RawFd, offset: &mut i64, to: RawFd, count: u64) -> io::Result<u64> {
+    let mut left = count;
+    while left > 0 {
+        // SAFETY: `offset` is a live integer of the type that sendfile takes.
+        let sent = unsafe { libc::sendfile(to, from, offset, usize::try_from(left).unwrap_or(usize::MAX)) };
+        match check(sent as libc::c_long)? {
+            0 => break,
+            sent => left -= sent as u64,
+        }
+    }
+    Ok(count - left)
+}
+
+pub(crate) fn watch(fd: RawFd, events: i16) -> libc::pollfd {
+    libc::pollfd { fd, events, revents: 0 }
+}
+
+/// Waits for any of `watched`, at most `timeout_ms` (-1: for ever). An interruption counts as a timeout.
+pub(crate) fn poll(watched: &mut [libc::pollfd], timeout_ms: i32) -> io::Result<()> {
+    // SAFETY: the pointer and the length are those of one live slice.
+    let ready = unsafe { libc::poll(watched.as_mut_ptr(), watched.len() as libc::nfds_t, timeout_ms) };
+    match check(ready.into()) {
+        Err(error) if error.kind() != io::ErrorKind::Interrupted => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// A descriptor that is readable when the process has ended. Linux 5.3.
+pub(crate) fn process_descriptor(pid: libc::pid_t) -> io::Result<OwnedFd> {
+    // SAFETY: takes plain integers.
+    owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
+}
+
+/// A child that has ended.
+pub(crate) struct Reaped {
+    pub(crate) status: i32,
+    /// The highest resident size of one of its processes, in bytes.
+    pub(crate) resident_peak: u64,
+}
+
+/// Collects an ended child without waiting: `Ok(None)` when none has ended, `ECHILD` when there are none left.
+pub(crate) fn reap(pid: libc::pid_t) -> io::Result<Option<Reaped>> {
+    let mut status = 0;
+    // SAFETY: an `rusage` of zeroes is a valid value, to be overwritten.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to live values of the right types.
+    let reaped = check(unsafe { libc::wait4(pid, &mut status, libc::WNOHANG, &mut usage) }.into())?;
+    Ok((reaped != 0).then(|| Reaped {
+        status,
+        resident_peak: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
+    }))
+}
+
+/// Kills every process of the container but PID 1 itself.
+pub(crate) fn kill_everyone() {
+    // SAFETY: takes plain integers. As PID 1 of a namespace this reaches the namespace and nothing else; `main` made sure.
+    unsafe { libc::kill(-1, libc::SIGKILL) };
+}
+
+/// The agent's own CPU time in microseconds.
+pub(crate) fn own_cpu_time_us() -> u64 {
+    // SAFETY: an `rusage` of zeroes is a valid value, to be overwritten.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live value of the right type.
+    unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut usage) };
+    [usage.ru_utime, usage.ru_stime].iter().map(|time| time.tv_sec as u64 * 1_000_000 + time.tv_usec as u64).sum()
+}

@@ -1,0 +1,77 @@
+//! The beginning of a stream, kept for the result; of the rest only the length.
+
+/// Collects a stream's first bytes. Memory grows with what comes, never past the limit.
+#[derive(Debug, Default)]
+pub struct Capture {
+    limit: u64,
+    bytes: Vec<u8>,
+    total: u64,
+}
+
+/// What was kept of a stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Captured {
+    /// The stream's first bytes, at most the limit.
+    pub bytes: Vec<u8>,
+    /// Bytes that the stream had.
+    pub total: u64,
+    /// Whether it had more than was kept.
+    pub truncated: bool,
+}
+
+impl Capture {
+    /// Keeps at most `limit` bytes.
+    pub fn new(limit: u64) -> Capture {
+        Capture { limit, ..Capture::default() }
+    }
+
+    /// Takes the next piece of the stream.
+    pub fn push(&mut self, chunk: &[u8]) {
+        let room = self.limit.saturating_sub(self.bytes.len() as u64);
+        let kept = usize::try_from(room).map_or(chunk.len(), |room| room.min(chunk.len()));
+        self.bytes.extend_from_slice(&chunk[..kept]);
+        self.total = self.total.saturating_add(chunk.len() as u64);
+    }
+
+    /// Bytes that the stream has had so far.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    pub fn finish(self) -> Captured {
+        Captured { truncated: self.total > self.bytes.len() as u64, bytes: self.bytes, total: self.total }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn captured(limit: u64, chunks: &[&str]) -> Captured {
+        let mut capture = Capture::new(limit);
+        for chunk in chunks {
+            capture.push(chunk.as_bytes());
+        }
+        capture.finish()
+    }
+
+    #[test]
+    fn the_first_bytes_are_kept_and_all_are_counted() {
+        for (limit, kept, truncated) in [(0, "", true), (1, "a", true), (4, "abcd", true), (6, "abcdef", false)] {
+            let expected = Captured { bytes: kept.as_bytes().to_vec(), total: 6, truncated };
+            assert_eq!(captured(limit, &["ab", "", "cde", "f"]), expected, "limit {limit}");
+        }
+        assert_eq!(captured(0, &[""]), Captured::default());
+        assert_eq!(captured(u64::MAX, &["a"]).bytes, b"a");
+    }
+
+    #[test]
+    fn what_is_not_kept_takes_no_memory() {
+        let mut capture = Capture::new(10);
+        for _ in 0..1_000 {
+            capture.push(&[b'x'; 1_000]);
+        }
+        assert_eq!((capture.total(), capture.bytes.len()), (1_000_000, 10));
+        assert!(capture.bytes.capacity() < 1_000);
+    }
+}

@@ -1,0 +1,164 @@
+//! The command line: one definition for parsing, help and completions.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::limits::{LIMIT_FIELDS, LimitsRequest};
+
+/// Runs untrusted programs in hardened containers: jobs come in from a queue, verdicts go out to another.
+#[derive(Debug, Parser)]
+#[command(name = "caisson", version, max_term_width = 120, after_help = EXIT_CODES)]
+pub struct Cli {
+    /// The configuration file. Without one everything has its default.
+    #[arg(long, global = true, env = "CAISSON_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done · 1 Caisson or its surroundings failed · 2 the command line is wrong · 64 the configuration is wrong · \
+130 interrupted. `caisson run FILE` adds the program's own; see `caisson run --help`.";
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Take jobs from the incoming queue, run them, publish their results to the outgoing queue.
+    #[command(after_help = WORKER_HELP)]
+    Worker,
+    /// Run a program, a job, or a file of jobs right here, without any queue.
+    #[command(after_help = RUN_HELP)]
+    Run(RunArgs),
+    /// Print the JSON Schema of the job, the result, or the configuration.
+    Schema { of: SchemaOf },
+    /// Look at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a reference page made from the code.
+    #[command(hide = true)]
+    Docs { page: Page },
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example: caisson completions bash > /etc/bash_completion.d/caisson")]
+    Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum SchemaOf {
+    Job,
+    Result,
+    Config,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Page {
+    Configuration,
+    Verdicts,
+    Languages,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub enum ConfigCommand {
+    /// Report every mistake in the configuration; silence and exit code 0 mean that there is none.
+    Check,
+    /// Print the configuration in force, each value with where it comes from.
+    Show,
+}
+
+const WORKER_HELP: &str = "\
+Region, credentials and endpoint come from where AWS's own tools take them: AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL, the \
+instance's role.
+
+SIGTERM or SIGINT: no new jobs; those that run have worker.grace_period_s to finish, what doesn't is given back. A second \
+signal gives everything back at once.
+
+Example: caisson worker --config /etc/caisson/caisson.toml";
+
+const RUN_HELP: &str = "\
+Examples:
+  caisson run hello.py                                   the program's stdin, stdout and stderr are yours
+  caisson run prog.cpp -- 3 4                            with arguments
+  caisson run --limit cpu_time_ms=10000 slow.py
+  caisson run --job job.json                             one result on stdout
+  caisson run --jobs jobs.jsonl --out results.jsonl --concurrency 4
+  producer | caisson run --jobs - --out - | consumer
+
+Exit codes of `caisson run FILE`: the program's own; 128 + N when signal N ended it; 124 when a limit did; 65 when it \
+doesn't compile; 125 when Caisson failed. Of `--job` and `--jobs`: 0 when every job was answered, whatever the verdict; \
+1 when Caisson could not run one.";
+
+/// What to run.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["file", "job", "jobs"]))]
+pub struct RunArgs {
+    /// A source file; its extension says the language.
+    pub file: Option<PathBuf>,
+    /// Arguments for the program.
+    #[arg(last = true, requires = "file", value_name = "ARGS")]
+    pub args: Vec<String>,
+    /// The language, where the extension doesn't say it.
+    #[arg(long, requires = "file")]
+    pub language: Option<String>,
+    /// A limit for the program, as NAME=NUMBER; may be given several times.
+    #[arg(long, requires = "file", value_name = "NAME=NUMBER", value_parser = limit)]
+    pub limit: Vec<(String, u64)>,
+    /// A job in a file ("-": stdin); its result goes to stdout.
+    #[arg(long, value_name = "FILE")]
+    pub job: Option<PathBuf>,
+    /// One job a line in a file ("-": stdin).
+    #[arg(long, value_name = "FILE", requires = "out")]
+    pub jobs: Option<PathBuf>,
+    /// Where the results go, one a line, as they come ("-": stdout).
+    #[arg(long, value_name = "FILE", requires = "jobs")]
+    pub out: Option<PathBuf>,
+    /// How many jobs run at a time [default: worker.slots, else one for each CPU]
+    #[arg(long, value_name = "N", requires = "jobs", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub concurrency: Option<u16>,
+    /// Keep the results that are in the output file and leave out their jobs.
+    #[arg(long, requires = "jobs")]
+    pub resume: bool,
+}
+
+fn limit(text: &str) -> Result<(String, u64), String> {
+    let names: Vec<&str> = LIMIT_FIELDS.iter().map(|field| field.name).collect();
+    let (name, value) = text.split_once('=').ok_or("NAME=NUMBER is needed")?;
+    if !names.contains(&name) {
+        return Err(format!("{name:?} isn't one of {}", names.join(", ")));
+    }
+    let value = value.parse().map_err(|_| format!("{value:?} isn't a whole number"))?;
+    Ok((name.to_owned(), value))
+}
+
+impl RunArgs {
+    /// The limits that were given.
+    pub fn limits(&self) -> LimitsRequest {
+        let mut request = LimitsRequest::default();
+        for (name, value) in &self.limit {
+            if let Some(field) = LIMIT_FIELDS.iter().find(|field| field.name == name) {
+                (field.request)(&mut request, *value);
+            }
+        }
+        request
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn limits_are_given_by_name() {
+        let cli = Cli::parse_from(["caisson", "run", "a.py", "--limit", "cpu_time_ms=9", "--limit", "processes=3"]);
+        let Command::Run(args) = cli.command else { panic!("it is a run") };
+        let expected = LimitsRequest { cpu_time_ms: Some(9), processes: Some(3), ..LimitsRequest::default() };
+        assert_eq!(args.limits(), expected);
+        assert!(Cli::try_parse_from(["caisson", "run", "a.py", "--limit", "cpu=9"]).is_err());
+        assert!(Cli::try_parse_from(["caisson", "run", "--job", "a", "--jobs", "b", "--out", "c"]).is_err());
+    }
+}

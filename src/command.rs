@@ -1,0 +1,94 @@
+//! The commands, one file each, and what they share: from a configuration to an open engine.
+
+mod local;
+mod run_file;
+mod run_job;
+mod run_jobs;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use crate::cli::{Cli, Command, ConfigCommand, Page, SchemaOf};
+use crate::config::Config;
+use crate::{config, docs, schema, telemetry};
+
+/// Caisson, or something it needs, failed.
+pub const FAILED: u8 = 1;
+/// EX_USAGE of sysexits.h: the configuration is wrong.
+pub const BAD_CONFIGURATION: u8 = 64;
+/// As a shell has it for a program that SIGINT ended.
+pub const INTERRUPTED: u8 = 130;
+
+/// Runs a command to its exit code.
+pub async fn run(cli: Cli) -> ExitCode {
+    // These need no configuration and must work beside a broken one.
+    match &cli.command {
+        Command::Schema { of } => return print_json(&schema_of(*of)),
+        Command::Docs { page } => return print(&page_of(*page)),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "caisson", &mut std::io::stdout());
+            return ExitCode::SUCCESS;
+        }
+        Command::Worker | Command::Run(_) | Command::Config(_) => {}
+    }
+    let config = match Config::load(cli.config.as_deref(), config::environment()) {
+        Ok(config) => config,
+        Err(errors) => {
+            eprintln!("{errors}");
+            return BAD_CONFIGURATION.into();
+        }
+    };
+    match cli.command {
+        Command::Worker => {
+            telemetry::start(&config.log, None);
+            worker::run(&config).await
+        }
+        Command::Run(args) => {
+            telemetry::start(&config.log, Some("warn"));
+            match (&args.file, &args.job, &args.jobs) {
+                (Some(file), _, _) => run_file::run(&config, file, &args).await,
+                (_, Some(job), _) => run_job::run(&config, job).await,
+                (_, _, Some(jobs)) => run_jobs::run(&config, jobs, &args).await,
+                (None, None, None) => BAD_CONFIGURATION.into(),
+            }
+        }
+        Command::Config(ConfigCommand::Check) => ExitCode::SUCCESS,
+        Command::Config(ConfigCommand::Show) => print(&config.show()),
+        Command::Schema { .. } | Command::Docs { .. } | Command::Completions { .. } => ExitCode::SUCCESS,
+    }
+}
+
+/// Tells what failed and gives the exit code for it.
+fn failed(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("caisson: {error}");
+    FAILED.into()
+}
+
+fn schema_of(of: SchemaOf) -> serde_json::Value {
+    match of {
+        SchemaOf::Job => schema::job(),
+        SchemaOf::Result => schema::result(),
+        SchemaOf::Config => config::schema(),
+    }
+}
+
+fn page_of(page: Page) -> String {
+    match page {
+        Page::Configuration => docs::configuration(),
+        Page::Verdicts => docs::verdicts(),
+        Page::Languages => docs::languages(),
+    }
+}
+
+fn print_json(value: &serde_json::Value) -> ExitCode {
+    print(&format!("{value:#}\n"))
+}
+
+/// A reader that goes away early, as `head` does, isn't a failure.
+fn print(text: &str) -> ExitCode {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}

@@ -1,0 +1,74 @@
+//! From a configuration to what commands work with.
+
+use crate::config::Config;
+use crate::job::Bounds;
+use crate::pipeline::Pipeline;
+use crate::plan::Policy;
+use crate::report::WorkerReport;
+use crate::sandbox::{SandboxError, Sandboxes, Settings};
+
+/// Of the host's memory, what all sandboxes together may have where the configuration says nothing. The rest is for the
+/// engine, the page cache and ourselves.
+const MEMORY_SHARE: f64 = 0.8;
+
+/// Assumed where `/proc/meminfo` can't be read.
+const FALLBACK_MEMORY_BYTES: u64 = 2 << 30;
+
+/// Opens the engine and puts the parts together. `slots` stands in for the configuration's.
+pub(super) async fn pipeline(config: &Config, slots: Option<usize>, bounds: Bounds) -> Result<Pipeline, SandboxError> {
+    let worker = worker_report(config);
+    let sandboxes = Sandboxes::open(settings(config, slots, &worker.id)).await?;
+    Ok(Pipeline { sandboxes, policy: policy(config), worker, bounds })
+}
+
+pub(super) fn policy(config: &Config) -> Policy {
+    Policy {
+        languages: config.languages.clone(),
+        images: config.images.allow.clone(),
+        limits: config.limits.clone(),
+    }
+}
+
+fn settings(config: &Config, slots: Option<usize>, worker_id: &str) -> Settings {
+    let slots = slots.or(config.worker.slots).unwrap_or_else(cpus);
+    let memory = config.worker.memory_bytes.unwrap_or_else(|| (host_memory() as f64 * MEMORY_SHARE) as u64);
+    Settings {
+        engine_socket: engine_socket(config),
+        runtime: config.sandbox.runtime.clone(),
+        first_uid: config.sandbox.first_uid,
+        uids: config.sandbox.uids,
+        pin_cpus: config.sandbox.pin_cpus,
+        slots,
+        memory_bytes: memory,
+        worker_id: worker_id.to_owned(),
+    }
+}
+
+pub(super) fn cpus() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn engine_socket(config: &Config) -> String {
+    let configured = config.sandbox.engine_socket.clone();
+    let from_environment = || std::env::var("DOCKER_HOST").ok().filter(|host| host.starts_with("unix://"));
+    configured.or_else(from_environment).unwrap_or_else(|| "/var/run/docker.sock".to_owned())
+}
+
+/// The host's memory in bytes, from the first line of `/proc/meminfo` (`MemTotal: N kB`).
+fn host_memory() -> u64 {
+    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kibibytes = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))
+        .and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
+    kibibytes.map_or(FALLBACK_MEMORY_BYTES, |kibibytes| kibibytes * 1024)
+}
+
+fn worker_report(config: &Config) -> WorkerReport {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+    // Two workers on one host, or a restarted one beside its dying predecessor, must not take each other's containers
+    // for their own.
+    let unique = uuid::Uuid::new_v4().simple().to_string();
+    let id = config.worker.id.clone().unwrap_or_else(|| format!("{host}-{}", &unique[..8]));
+    WorkerReport { id, version: env!("CARGO_PKG_VERSION").to_owned(), host }
+}

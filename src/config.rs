@@ -1,0 +1,215 @@
+//! The configuration: one TOML file, over it the environment's `CAISSON_*` variables, under it a default for everything
+//! that can have one. All mistakes are found in one go, and a configuration with a mistake is no configuration.
+//!
+//! [`settings()`] is the one table of what can be set. Reading, checking, `caisson config show`, the schema and
+//! docs/configuration.md all follow from it.
+
+mod check;
+mod environment;
+mod error;
+mod file;
+mod rules;
+mod schema;
+mod setting;
+mod settings;
+mod show;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub use environment::{OTHER_VARIABLES, environment};
+pub use error::ConfigErrors;
+pub use schema::schema;
+pub use setting::{Fallback, Setting};
+pub use settings::{TABLES, settings};
+
+use crate::language::Languages;
+use crate::limits::{AboveMaximum, Limits, LimitsPolicy};
+use crate::strict_toml::{Field, Mistake, Place, Source, Value};
+
+/// The whole configuration, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub queue: QueueConfig,
+    pub worker: WorkerConfig,
+    pub sandbox: SandboxConfig,
+    pub limits: LimitsPolicy,
+    pub images: ImagesConfig,
+    pub languages: Languages,
+    pub log: LogConfig,
+    /// Where each value that isn't a built-in default comes from, by key; for messages and for `show`.
+    origins: BTreeMap<String, Origin>,
+}
+
+/// The two queues.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QueueConfig {
+    /// The queue jobs come from; a worker needs it, a single local run doesn't.
+    pub incoming_url: Option<String>,
+    /// The queue results go to.
+    pub outgoing_url: Option<String>,
+    /// How long a received message stays hidden without a heartbeat, in seconds (10 to 43 200).
+    pub visibility_timeout_s: u64,
+    /// How long one receive waits for a message, in seconds (0 to 20).
+    pub wait_time_s: u64,
+}
+
+/// The worker on its host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkerConfig {
+    /// `None`: made from the host's name.
+    pub id: Option<String>,
+    /// Jobs at the same time (1 to 512). `None`: one for each CPU.
+    pub slots: Option<usize>,
+    /// Memory for all live sandboxes together. `None`: 80 % of the host's memory.
+    pub memory_bytes: Option<u64>,
+    /// How long running jobs may go on after the signal to stop, in seconds (0 to 3 600).
+    pub grace_period_s: u64,
+}
+
+/// The engine, and what containers get from it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SandboxConfig {
+    /// An absolute path or a `unix://` address. `None`: `DOCKER_HOST`, else `/var/run/docker.sock`.
+    pub engine_socket: Option<String>,
+    /// The engine's name for a runtime. `None`: the engine's default.
+    pub runtime: Option<String>,
+    /// The first of the uids that programs run with (at least 1 000).
+    pub first_uid: u32,
+    /// How many uids there are (at least 100). The range ends below 2³² − 1 and leaves out 65 534, which others share.
+    pub uids: u32,
+    /// Whether each slot has CPUs of its own.
+    pub pin_cpus: bool,
+}
+
+/// Images beyond those of the languages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ImagesConfig {
+    /// The references that a job's `image` may name, letter by letter.
+    pub allow: Vec<String>,
+}
+
+/// The worker's own log, on stderr.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogConfig {
+    pub format: LogFormat,
+    /// A directive for tracing's `EnvFilter`.
+    pub level: String,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    Json,
+    Text,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Origin {
+    File(Place),
+    Environment(String),
+    /// It follows from another setting, in words.
+    Derived(String),
+}
+
+impl Config {
+    /// Reads the file at `path`, if one is given, and the variables of `env`; [`environment()`] gives the process's own.
+    ///
+    /// # Errors
+    /// Every mistake in both, or that the file cannot be read.
+    pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigErrors> {
+        let Some(path) = path else { return Config::read(None, env, Vec::new()) };
+        let name = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Config::read(Some(Source { name: &name, text: &text }), env, Vec::new()),
+            Err(error) => {
+                let unreadable = Mistake {
+                    place: Place::File(name),
+                    key: String::new(),
+                    problem: format!("cannot be read: {error}"),
+                };
+                Config::read(None, env, vec![unreadable])
+            }
+        }
+    }
+
+    /// Reads `text`, called `name` in messages.
+    ///
+    /// # Errors
+    /// Every mistake in it.
+    pub fn parse(name: &str, text: &str) -> Result<Config, ConfigErrors> {
+        Config::read(Some(Source { name, text }), std::iter::empty(), Vec::new())
+    }
+
+    fn read(
+        source: Option<Source<'_>>,
+        env: impl Iterator<Item = (String, String)>,
+        mut mistakes: Vec<Mistake>,
+    ) -> Result<Config, ConfigErrors> {
+        let mut config = Config::with_defaults(&mut mistakes);
+        if let Some(source) = source {
+            file::apply(&mut config, &source, &mut mistakes);
+        }
+        environment::apply(&mut config, env, &mut mistakes);
+        check::apply(&mut config, &mut mistakes);
+        crate::strict_toml::settle(&mut mistakes);
+        if mistakes.is_empty() { Ok(config) } else { Err(ConfigErrors(mistakes)) }
+    }
+
+    /// The table's defaults; what they aren't from the table is never seen.
+    fn with_defaults(mistakes: &mut Vec<Mistake>) -> Config {
+        let languages = Languages::built_in().unwrap_or_else(|more| {
+            mistakes.extend(more);
+            Languages::default()
+        });
+        let mut config = Config {
+            queue: QueueConfig::default(),
+            worker: WorkerConfig::default(),
+            sandbox: SandboxConfig::default(),
+            limits: LimitsPolicy {
+                run: Limits::RUN,
+                compile: Limits::COMPILE,
+                maximum: Limits::MAXIMUM,
+                above_maximum: AboveMaximum::Refuse,
+            },
+            images: ImagesConfig::default(),
+            languages,
+            log: LogConfig::default(),
+            origins: BTreeMap::new(),
+        };
+        for setting in settings() {
+            if let Fallback::Value(value) = &setting.fallback {
+                setting.set(&mut config, value.clone());
+            }
+        }
+        config
+    }
+
+    /// The configuration in force as TOML that loads back to the same, each value with where it came from.
+    pub fn show(&self) -> String {
+        show::show(self)
+    }
+}
+
+/// An enum that stands in the file as one of a few words.
+macro_rules! words {
+    ($type:ty, $($word:literal => $variant:path),+) => {
+        impl Field for $type {
+            fn value(&self) -> Option<Value> {
+                match self { $($variant => Some(Value::Text($word.to_owned()))),+ }
+            }
+            fn assign(&mut self, value: Value) {
+                match value { $(Value::Text(word) if word == $word => *self = $variant,)+ _ => {} }
+            }
+        }
+    };
+}
+words!(LogFormat, "auto" => LogFormat::Auto, "json" => LogFormat::Json, "text" => LogFormat::Text);
+words!(AboveMaximum, "refuse" => AboveMaximum::Refuse, "clamp" => AboveMaximum::Clamp);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! What a single value cannot tell: settings that have to fit each other. Also fills in what follows from what was set.
+
+use std::collections::BTreeMap;
+
+use super::setting::LimitTable;
+use super::{Config, Origin};
+use crate::language::LONGEST_MS;
+use crate::limits::{LIMIT_FIELDS, Limits, LimitsPolicy, default_wall_time_ms};
+use crate::strict_toml::{Mistake, Place};
+
+pub(super) fn apply(config: &mut Config, mistakes: &mut Vec<Mistake>) {
+    derive_limits(config);
+    limits_within_maximum(config, mistakes);
+    languages_within_maximum(config, mistakes);
+    extensions_are_unique(config, mistakes);
+    queues_differ(config, mistakes);
+    memory_holds_the_largest_job(config, mistakes);
+    uids_suffice(config, mistakes);
+}
+
+/// Whether the operator said it, rather than a default or a derivation.
+fn is_said(config: &Config, key: &str) -> bool {
+    matches!(config.origins.get(key), Some(Origin::File(_) | Origin::Environment(_)))
+}
+
+/// A mistake at the place where `key` was set; a variable is called by its name.
+fn mistake_at(config: &Config, key: &str, problem: String) -> Mistake {
+    match config.origins.get(key) {
+        Some(Origin::File(place)) => Mistake { place: place.clone(), key: key.to_owned(), problem },
+        Some(Origin::Environment(name)) => Mistake { place: Place::Environment, key: name.clone(), problem },
+        _ => Mistake { place: Place::Default, key: key.to_owned(), problem },
+    }
+}
+
+/// Wall time follows CPU time and stack follows memory, as they do in a job that gives only one of the pair.
+fn derive_limits(config: &mut Config) {
+    for table in LimitTable::ALL {
+        let key = |name: &str| format!("{}.{name}", table.name());
+        let follows = |name: &str| Origin::Derived(format!("follows {}", key(name)));
+        if is_said(config, &key("cpu_time_ms")) && !is_said(config, &key("wall_time_ms")) {
+            let limits = table.of_mut(&mut config.limits);
+            let wall = default_wall_time_ms(limits.cpu_time_ms).min(LONGEST_MS);
+            // The default maximum is roomy; a smaller CPU time is no reason to cut programs that wait.
+            limits.wall_time_ms = if table == LimitTable::Maximum { wall.max(limits.wall_time_ms) } else { wall };
+            config.origins.insert(key("wall_time_ms"), follows("cpu_time_ms"));
+        }
+        if is_said(config, &key("memory_bytes")) && !is_said(config, &key("stack_bytes")) {
+            let limits = table.of_mut(&mut config.limits);
+            limits.stack_bytes = limits.memory_bytes;
+            config.origins.insert(key("stack_bytes"), follows("memory_bytes"));
+        }
+    }
+}
+
+/// A default that was set above the maximum is a mistake; one that nobody set comes down with it.
+fn limits_within_maximum(config: &mut Config, mistakes: &mut Vec<Mistake>) {
+    for table in [LimitTable::Run, LimitTable::Compile] {
+        for field in &LIMIT_FIELDS {
+            let key = format!("{}.{}", table.name(), field.name);
+            let maximum = (field.get)(&config.limits.maximum);
+            let value = (field.get)(table.of(&config.limits));
+            if value <= maximum {
+                continue;
+            }
+            if is_said(config, &key) {
+                mistakes.push(mistake_at(config, &key, above(value, field.name, maximum)));
+            } else {
+                (field.set)(table.of_mut(&mut config.limits), maximum);
+                config.origins.insert(key, Origin::Derived(format!("lowered to maximum.{}", field.name)));
+            }
+        }
+    }
+}
+
+fn above(value: u64, name: &str, maximum: u64) -> String {
+    format!("{value} is above maximum.{name}, which is {maximum}; lower this or raise that")
+}
+
+/// The same for the limits that languages bring: the operator's own are checked, the built-in ones come down.
+fn languages_within_maximum(config: &mut Config, mistakes: &mut Vec<Mistake>) {
+    let mut languages = std::mem::take(&mut config.languages);
+    for language in languages.iter_mut() {
+        let name = language.name.clone();
+        let is_own = config.origins.contains_key(&format!("languages.{name}"));
+        for (table, request) in [("limits", &mut language.limits), ("compile_limits", &mut language.compile_limits)] {
+            for field in &LIMIT_FIELDS {
+                let maximum = (field.get)(&config.limits.maximum);
+                match (field.requested)(request) {
+                    Some(value) if value > maximum && is_own => {
+                        let key = format!("languages.{name}.{table}.{}", field.name);
+                        mistakes.push(mistake_at(config, &key, above(value, field.name, maximum)));
+                    }
+                    Some(value) if value > maximum => (field.request)(request, maximum),
+                    _ => {}
+                }
+            }
+        }
+    }
+    config.languages = languages;
+}
+
+fn extensions_are_unique(config: &Config, mistakes: &mut Vec<Mistake>) {
+    let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+    let is_own = |name: &str| config.origins.contains_key(&format!("languages.{name}"));
+    // The built-in ones first, so that the mistake is found at the operator's table.
+    let (own, built_in): (Vec<_>, Vec<_>) = config.languages.iter().partition(|language| is_own(&language.name));
+    for language in built_in.into_iter().chain(own) {
+        for extension in &language.extensions {
+            if let Some(other) = owners.insert(extension, &language.name) {
+                let problem = if other == language.name {
+                    format!("{extension:?} is there twice; keep one")
+                } else {
+                    format!("{extension:?} belongs to {other} already; leave it to one of them")
+                };
+                let mut mistake = mistake_at(config, &format!("languages.{}", language.name), problem);
+                mistake.key.push_str(".extensions");
+                mistakes.push(mistake);
+            }
+        }
+    }
+}
+
+fn queues_differ(config: &Config, mistakes: &mut Vec<Mistake>) {
+    if config.queue.incoming_url.is_some() && config.queue.incoming_url == config.queue.outgoing_url {
+        let problem = "is the incoming queue too; results would be taken for jobs, so name another queue";
+        mistakes.push(mistake_at(config, "queue.outgoing_url", problem.to_owned()));
+    }
+}
+
+fn memory_holds_the_largest_job(config: &Config, mistakes: &mut Vec<Mistake>) {
+    let LimitsPolicy { maximum: Limits { memory_bytes: maximum, .. }, .. } = config.limits;
+    if let Some(memory) = config.worker.memory_bytes
+        && memory < maximum
+    {
+        let problem = format!(
+            "{memory} is below maximum.memory_bytes, which is {maximum}; a job at that maximum could never start"
+        );
+        mistakes.push(mistake_at(config, "worker.memory_bytes", problem));
+    }
+}
+
+fn uids_suffice(config: &Config, mistakes: &mut Vec<Mistake>) {
+    const NOBODY: u64 = 65_534;
+    let first = u64::from(config.sandbox.first_uid);
+    let end = first + u64::from(config.sandbox.uids);
+    // The mistake goes to whichever was set; with both, to the first uid.
+    let key = if is_said(config, "sandbox.first_uid") { "sandbox.first_uid" } else { "sandbox.uids" };
+    if end > u64::from(u32::MAX) {
+        let problem = format!("the range of uids {first} to {} ends past the kernel's last one, 4294967294", end - 1);
+        mistakes.push(mistake_at(config, key, problem));
+    } else if (first..end).contains(&NOBODY) {
+        let problem =
+            format!("the range of uids {first} to {} holds {NOBODY}, which other software shares; move it", end - 1);
+        mistakes.push(mistake_at(config, key, problem));
+    }
+    if let Some(slots) = config.worker.slots.and_then(|slots| u64::try_from(slots).ok())
+        && u64::from(config.sandbox.uids) < 2 * slots
+    {
+        let problem = format!("{} is less than twice worker.slots, which is {slots}", config.sandbox.uids);
+        mistakes.push(mistake_at(config, "sandbox.uids", problem));
+    }
+}

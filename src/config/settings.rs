@@ -1,0 +1,262 @@
+//! THE table of settings. A new setting is a field in [`Config`](super::Config) and a row here; the reference, the schema,
+//! the variable and the checks come by themselves.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use super::rules::{FILTER, ID, SOCKET, URL, WORD};
+use super::setting::{Access, Fallback, LimitTable, Setting};
+use crate::language::{IMAGE, limit_kind};
+use crate::limits::{LIMIT_FIELDS, LimitField, Limits};
+use crate::strict_toml::{Field, Kind, Value};
+
+/// Every setting, in the order of the documentation: table by table, the top of the file first.
+pub fn settings() -> &'static [Setting] {
+    static SETTINGS: LazyLock<Vec<Setting>> = LazyLock::new(rows);
+    &SETTINGS
+}
+
+/// The tables in the order of the documentation, each with a sentence about it.
+pub const TABLES: [(&str, &str); 9] = [
+    ("", "These stand at the top of the file, before the first table."),
+    ("queue", "The two SQS queues. Region and credentials come from where every AWS tool takes them."),
+    ("worker", "How much one worker does at a time, and how it ends."),
+    ("sandbox", "The container engine, and what every container gets from it."),
+    (
+        "limits",
+        "What a run may use when the job doesn't say. A job's own `limits` go before these, and so do its language's. The \
+     defaults suit exercises and contests, where a program that takes longer or more is mostly a wrong one.",
+    ),
+    (
+        "compile_limits",
+        "The same for the compile step. Compilers take more time and memory than most of what they compile.",
+    ),
+    (
+        "maximum",
+        "The most that a job may ask for, for either kind of step. With the defaults no test holds a \
+     slot for more than five minutes.",
+    ),
+    ("images", "Images that jobs may name beyond those of the languages."),
+    ("log", "The worker's own log, on stderr."),
+];
+
+macro_rules! setting {
+    ($table:ident.$name:ident, $kind:expr, $fallback:expr, $doc:expr) => {
+        Setting {
+            table: stringify!($table),
+            name: stringify!($name),
+            kind: $kind,
+            fallback: $fallback,
+            doc: Cow::Borrowed($doc),
+            access: Access::Field {
+                get: |config| config.$table.$name.value(),
+                set: |config, value| config.$table.$name.assign(value),
+            },
+        }
+    };
+}
+
+fn rows() -> Vec<Setting> {
+    let mut rows = vec![above_maximum()];
+    rows.extend(edges());
+    for table in LimitTable::ALL {
+        rows.extend(LIMITS.iter().map(|field| limit(table, field)));
+    }
+    rows.extend(rest());
+    rows
+}
+
+fn above_maximum() -> Setting {
+    Setting {
+        table: "",
+        name: "above_maximum",
+        kind: Kind::Choice(&["refuse", "clamp"]),
+        fallback: Fallback::Value(Value::Text("refuse".to_owned())),
+        doc: Cow::Borrowed(
+            "What happens to a job that asks for more than `[maximum]` allows. `refuse` answers it `rejected` and names the \
+             limit; `clamp` runs it under the maximum, and the result's `limits` say so. Refusing is the default because a \
+             program judged under other limits than its author set gets a verdict nobody meant.",
+        ),
+        access: Access::Field {
+            get: |config| config.limits.above_maximum.value(),
+            set: |config, value| config.limits.above_maximum.assign(value),
+        },
+    }
+}
+
+fn edges() -> [Setting; 13] {
+    [
+        setting!(
+            queue.incoming_url,
+            Kind::Text(URL),
+            Fallback::Words("none, and a worker doesn't start without it"),
+            "The URL of the queue that jobs come from, standard or FIFO. There is no default, because a wrong guess would \
+             take other people's messages. Commands that run a single job on this host don't need it."
+        ),
+        setting!(
+            queue.outgoing_url,
+            Kind::Text(URL),
+            Fallback::Words("none, and a worker doesn't start without it"),
+            "The URL of the queue that results go to, standard or FIFO, whatever the incoming one is. It cannot be the \
+             incoming queue: the worker would take its own results for jobs."
+        ),
+        setting!(
+            queue.visibility_timeout_s,
+            Kind::Integer { least: 10, most: 43_200 },
+            Fallback::Value(Value::Integer(60)),
+            "How many seconds a message stays hidden from other workers without a sign of life. The heartbeat renews it \
+             for as long as the job runs, so it need not cover the longest job: it is the time after which another worker \
+             takes over the job of one that vanished. A minute is short for whoever waits, and leaves room for several \
+             renewals to fail. The queue's own setting is not used. The upper end is that of SQS."
+        ),
+        setting!(
+            queue.wait_time_s,
+            Kind::Integer { least: 0, most: 20 },
+            Fallback::Value(Value::Integer(20)),
+            "How many seconds one receive waits for a message (long polling). 20, the most that SQS offers, makes the fewest \
+             empty receives and costs no latency: a message that arrives ends the wait. Less is of use in tests only."
+        ),
+        setting!(
+            worker.id,
+            Kind::Text(ID),
+            Fallback::Words("made from the host's name"),
+            "The name of this worker in results, logs and on its containers. Two workers on one engine must not share \
+             one: at its start a worker removes what an earlier one of its name left behind."
+        ),
+        setting!(
+            worker.slots,
+            Kind::Integer { least: 1, most: 512 },
+            Fallback::Words("the number of CPUs"),
+            "How many jobs run at the same time. One for each CPU keeps a program's times free of its neighbours; more would \
+             finish jobs sooner only where they mostly wait."
+        ),
+        setting!(
+            worker.memory_bytes,
+            Kind::Integer { least: 64 << 20, most: 1 << 50 },
+            Fallback::Words("80 % of the host's memory"),
+            "The memory that all live sandboxes may have together, each counted with its limit. A job is received only when \
+             its share is free, so a host never runs out because many jobs are large at once. The fifth that is left is for \
+             the worker, the engine and the kernel. It cannot be less than `maximum.memory_bytes`, or a job could be \
+             allowed and never start."
+        ),
+        setting!(
+            worker.grace_period_s,
+            Kind::Integer { least: 0, most: 3_600 },
+            Fallback::Value(Value::Integer(100)),
+            "How many seconds running jobs may go on after the first signal to stop. Past it they are killed and their \
+             messages become visible at once, for another worker. A Spot instance has two minutes from notice to end: 100 \
+             seconds of them for the jobs, the rest for publishing and clearing away."
+        ),
+        setting!(
+            sandbox.engine_socket,
+            Kind::Text(SOCKET),
+            Fallback::Words("`DOCKER_HOST`, else `/var/run/docker.sock`"),
+            "The engine's socket. Whoever can write to it is root on the host, so the worker should be the only one that can."
+        ),
+        setting!(
+            sandbox.runtime,
+            Kind::Text(WORD),
+            Fallback::Words("the engine's own default"),
+            "The engine's name for the runtime that starts containers, such as `runc`, `crun`, `runsc` (gVisor) or a Kata \
+             one. It has to be set up in the engine; `caisson doctor` tries it."
+        ),
+        setting!(
+            sandbox.first_uid,
+            Kind::Integer { least: 1_000, most: 4_294_967_000 },
+            Fallback::Value(Value::Integer(20_000)),
+            "The first of the uids that programs run with. No two live sandboxes share one, because the kernel keeps quotas \
+             for each uid across containers. 20 000 lies above the people and services of an ordinary host, and below the \
+             ranges that systemd and user namespaces take."
+        ),
+        setting!(
+            sandbox.uids,
+            Kind::Integer { least: 100, most: 1_000_000_000 },
+            Fallback::Value(Value::Integer(10_000)),
+            "How many uids there are from `sandbox.first_uid` on. They are used in turn; with 10 000, whatever a sandbox \
+             might leave behind under its uid is long gone when the uid comes round again. At least twice `worker.slots`, \
+             for a sandbox that is being removed still has its own."
+        ),
+        setting!(
+            sandbox.pin_cpus,
+            Kind::Bool,
+            Fallback::Value(Value::Bool(true)),
+            "Whether each slot has CPUs of its own. Pinned programs cannot slow each other down by moving about, so times \
+             are repeatable. Turn it off where something else pins CPUs already."
+        ),
+    ]
+}
+
+fn rest() -> [Setting; 3] {
+    [
+        setting!(
+            images.allow,
+            Kind::List { rule: IMAGE, least: 0 },
+            Fallback::Value(Value::List(Vec::new())),
+            "The references that a job's `image` may name, letter by letter. None by default: an image is code that runs on \
+             your hosts, if only in a sandbox. The images of the languages need no entry."
+        ),
+        setting!(
+            log.format,
+            Kind::Choice(&["auto", "json", "text"]),
+            Fallback::Value(Value::Text("auto".to_owned())),
+            "How a log line looks. `auto` is text on a terminal and JSON elsewhere, which is what a person and a log store \
+             each read best."
+        ),
+        setting!(
+            log.level,
+            Kind::Text(FILTER),
+            Fallback::Value(Value::Text("info".to_owned())),
+            "What is logged: a level (`error`, `warn`, `info`, `debug`, `trace`), or directives for single modules such as \
+             `info,caisson::queue=debug`. `info` tells of each job once."
+        ),
+    ]
+}
+
+static LIMITS: [LimitField; 9] = LIMIT_FIELDS;
+
+fn limit(table: LimitTable, field: &'static LimitField) -> Setting {
+    let default = match table {
+        LimitTable::Run => Limits::RUN,
+        LimitTable::Compile => Limits::COMPILE,
+        LimitTable::Maximum => Limits::MAXIMUM,
+    };
+    let about = limit_doc(field.name);
+    let more = match (table, field.name) {
+        (LimitTable::Run | LimitTable::Compile, "wall_time_ms") => {
+            " When only `cpu_time_ms` is set, it follows: three times that, or two seconds more, whichever is longer."
+        }
+        (LimitTable::Maximum, "wall_time_ms") => " When only `maximum.cpu_time_ms` is raised, it makes room for it.",
+        (_, "stack_bytes") => " When only `memory_bytes` of this table is set, it is the same.",
+        _ => "",
+    };
+    Setting {
+        table: table.name(),
+        name: field.name,
+        kind: limit_kind(field),
+        fallback: Fallback::Value(Value::Integer((field.get)(&default))),
+        doc: Cow::Owned(format!("{about}{more}")),
+        access: Access::Limit { table, field },
+    }
+}
+
+/// What a limit means, in the words of the contract.
+fn limit_doc(name: &str) -> &'static str {
+    match name {
+        "cpu_time_ms" => "CPU time in milliseconds of everything the step started, measured by its cgroup.",
+        "wall_time_ms" => {
+            "Elapsed time in milliseconds. It ends programs that wait; busy ones meet `cpu_time_ms` first."
+        }
+        "memory_bytes" => {
+            "Memory in bytes of everything the step started, with what it wrote to `/box`, `/tmp` and `/dev/shm`. Swap adds nothing."
+        }
+        "processes" => "Processes and threads alive at the same time.",
+        "output_bytes" => "Bytes that a step may write to stdout, and as many to stderr. Past it the step is ended.",
+        "file_size_bytes" => "Size in bytes of one file (`RLIMIT_FSIZE`).",
+        "open_files" => "Open descriptors of one process (`RLIMIT_NOFILE`).",
+        "stack_bytes" => "Stack in bytes of one process (`RLIMIT_STACK`).",
+        "disk_bytes" => {
+            "Capacity in bytes of each writable folder. It is memory, so what lies there counts as `memory_bytes` too."
+        }
+        _ => "",
+    }
+}

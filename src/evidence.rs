@@ -1,0 +1,31 @@
+//! What was measured, before anybody judges it.
+
+/// How the first process of a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ending {
+    /// It exited by itself, with this code.
+    Exited(i32),
+    /// This signal ended it.
+    Signalled(i32),
+    /// The agent died or fell silent while the step ran; nothing else of the ending is known.
+    #[default]
+    SandboxBroken,
+}
+
+/// The measurements of one step. Times are microseconds, sizes are bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RunEvidence {
+    pub ending: Ending,
+    /// From the cgroup: everything the step started, less the agent's own share.
+    pub cpu_time_us: u64,
+    /// Monotonic, from exec to the end of the first process (or to the kill).
+    pub wall_time_us: u64,
+    pub memory_peak_bytes: u64,
+    /// How many processes the kernel killed for want of memory during the step.
+    pub oom_kills: u64,
+    /// How much the program wrote, as far as the agent read: one byte over the limit where it was cut off.
+    pub stdout_total_bytes: u64,
+    pub stderr_total_bytes: u64,
+    /// `None` when there was nothing to compare with.
+    pub output_matches: Option<bool>,
+}

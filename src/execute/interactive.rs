@@ -1,0 +1,74 @@
+//! A job's single test with its streams passed through as they come, for a person at a terminal.
+
+use tokio::sync::mpsc;
+
+use super::step::{evidence, not_started, request};
+use super::{Run, StepResult};
+use crate::evidence::{Ending, RunEvidence};
+use crate::plan::Plan;
+use crate::protocol::{Stdin, StepEnding};
+use crate::sandbox::slots::Permit;
+use crate::sandbox::spec::Labels;
+use crate::sandbox::{SandboxError, Sandboxes, StepOutcome};
+use crate::verdict::{Verdict, judge};
+
+/// The caller's side of the streams.
+pub struct Interactive<'a> {
+    /// Chunks until it closes.
+    pub stdin: mpsc::Receiver<Vec<u8>>,
+    /// What the program prints (true: stdout, false: stderr).
+    pub output: &'a mut (dyn FnMut(bool, &[u8]) + Send),
+}
+
+impl std::fmt::Debug for Interactive<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Interactive").field("stdin", &self.stdin).finish_non_exhaustive()
+    }
+}
+
+impl Interactive<'_> {
+    /// Compiles where there is something to compile, and runs the plan's first test. A compile step that failed is the
+    /// result, with its output captured; otherwise the captured streams are empty.
+    ///
+    /// # Errors
+    /// Only what is ours.
+    pub async fn run(
+        &mut self,
+        sandboxes: &Sandboxes,
+        permit: Permit,
+        plan: &Plan,
+        labels: &Labels,
+    ) -> Result<StepResult, SandboxError> {
+        let image = sandboxes.resolve_image(&plan.image).await?;
+        let mut ready = Run { sandboxes, plan, labels, image: &image }.prepare(permit).await?;
+        if let Some(compile) = ready.compile.take().filter(|compile| compile.verdict == Verdict::CompileError) {
+            ready.destroy();
+            return Ok(compile);
+        }
+        let command = &plan.tests[0].command;
+        let mut result = StepResult::skipped();
+        let Some(mut sandbox) = ready.sandbox else { return Ok(StepResult::not_run_after_breaking(1)) };
+        if !sandbox.resize(command.limits.memory_bytes, command.limits.processes).await? {
+            result.evidence.oom_kills = 1;
+            (result.verdict, result.reason) = judge(&result.evidence, &command.limits);
+            return Ok(result);
+        }
+        let step = request(command, false, Stdin::Stream);
+        result.evidence = match sandbox.run_streaming(step, &mut self.stdin, self.output).await? {
+            StepOutcome::Ended(ended) => {
+                if let StepEnding::NotStarted(errno) = ended.ending {
+                    result.detail = Some(not_started(command, errno));
+                }
+                evidence(&ended)
+            }
+            StepOutcome::Broken { oom, .. } => RunEvidence {
+                ending: Ending::SandboxBroken,
+                oom_kills: u64::from(oom),
+                ..RunEvidence::default()
+            },
+        };
+        sandbox.destroy();
+        (result.verdict, result.reason) = judge(&result.evidence, &command.limits);
+        Ok(result)
+    }
+}

@@ -1,0 +1,183 @@
+//! One step in a live sandbox: its command and limits in, evidence judged out.
+
+use crate::capture::{Capture, Captured};
+use crate::evidence::{Ending, RunEvidence};
+use crate::limits::Limits;
+use crate::plan::{Command, Plan, PlannedTest};
+use crate::protocol::{Ended, Stdin, Step, StepEnding};
+use crate::sandbox::{Sandbox, SandboxError, StepOutcome};
+use crate::verdict::{Reason, Verdict, judge};
+
+/// A step that was judged, and what of its output comes back.
+#[derive(Debug)]
+pub struct StepResult {
+    pub verdict: Verdict,
+    pub reason: Option<Reason>,
+    pub evidence: RunEvidence,
+    /// What the verdict leaves out, for a person.
+    pub detail: Option<String>,
+    pub stdout: Captured,
+    pub stderr: Captured,
+}
+
+impl StepResult {
+    /// A test that `stop_on_failure` left out.
+    pub(super) fn skipped() -> StepResult {
+        StepResult {
+            verdict: Verdict::Skipped,
+            reason: None,
+            evidence: RunEvidence::default(),
+            detail: None,
+            stdout: Captured::default(),
+            stderr: Captured::default(),
+        }
+    }
+
+    pub(super) fn not_run_after_breaking(sandboxes: u32) -> StepResult {
+        StepResult {
+            verdict: Verdict::RuntimeError,
+            reason: Some(Reason::Sandbox),
+            detail: Some(format!("not run: earlier tests of the job broke {sandboxes} sandboxes")),
+            ..StepResult::skipped()
+        }
+    }
+
+    pub(super) fn fail(&mut self, verdict: Verdict, reason: Reason, detail: &str) {
+        self.verdict = verdict;
+        self.reason = Some(reason);
+        self.detail = Some(detail.to_owned());
+    }
+}
+
+/// What a shell answers for a program that it could not find, or not run.
+const NOT_FOUND: i32 = 127;
+const NOT_EXECUTABLE: i32 = 126;
+
+/// The compile step. The flag says whether the sandbox is still good.
+pub(super) async fn compile(
+    sandbox: &mut Sandbox,
+    command: &Command,
+    capture_bytes: u64,
+) -> Result<(StepResult, bool), SandboxError> {
+    let (mut result, intact) = run(sandbox, command, false, &[], capture_bytes, &mut |_| {}).await?;
+    if result.verdict != Verdict::Completed {
+        result.verdict = Verdict::CompileError;
+    }
+    Ok((result, intact))
+}
+
+/// One test, in the workspace as it is or restored.
+pub(super) async fn test(
+    sandbox: &mut Sandbox,
+    plan: &Plan,
+    test: &PlannedTest,
+    restore: bool,
+) -> Result<(StepResult, bool), SandboxError> {
+    let mut comparison = test.expected_stdout.as_ref().map(|expected| plan.checker.compare(expected.clone()));
+    let (mut result, intact) = run(sandbox, &test.command, restore, &test.stdin, plan.capture_bytes, &mut |data| {
+        if let Some(comparison) = &mut comparison {
+            comparison.push(data);
+        }
+    })
+    .await?;
+    if let Some(comparison) = comparison {
+        result.evidence.output_matches = Some(comparison.finish());
+        (result.verdict, result.reason) = judge(&result.evidence, &test.command.limits);
+    }
+    Ok((result, intact))
+}
+
+async fn run(
+    sandbox: &mut Sandbox,
+    command: &Command,
+    restore: bool,
+    stdin: &[u8],
+    capture_bytes: u64,
+    on_stdout: &mut (dyn FnMut(&[u8]) + Send),
+) -> Result<(StepResult, bool), SandboxError> {
+    let limits = &command.limits;
+    if !sandbox.resize(limits.memory_bytes, limits.processes).await? {
+        // What an earlier step left in memory (files, that is) is more than this one may use altogether.
+        let mut result = StepResult::skipped();
+        result.evidence.oom_kills = 1;
+        (result.verdict, result.reason) = judge(&result.evidence, limits);
+        result.detail = Some("what the earlier step left takes more memory than this one may use".to_owned());
+        return Ok((result, true));
+    }
+    let mut stdout = Capture::new(capture_bytes);
+    let mut stderr = Capture::new(capture_bytes);
+    let mut output = |is_stdout: bool, data: &[u8]| {
+        if is_stdout {
+            stdout.push(data);
+            on_stdout(data);
+        } else {
+            stderr.push(data);
+        }
+    };
+    let outcome = sandbox.run(request(command, restore, Stdin::Bytes(stdin.len() as u64)), stdin, &mut output).await?;
+    let (stdout, stderr) = (stdout.finish(), stderr.finish());
+    let (evidence, detail, intact) = match outcome {
+        StepOutcome::Ended(ended) => {
+            let detail = match ended.ending {
+                StepEnding::NotStarted(errno) => Some(not_started(command, errno)),
+                _ => None,
+            };
+            (evidence(&ended), detail, true)
+        }
+        StepOutcome::Broken { oom, detail } => {
+            tracing::info!(container.id = sandbox.id(), detail, "a program broke its sandbox");
+            let evidence = RunEvidence {
+                ending: Ending::SandboxBroken,
+                oom_kills: u64::from(oom),
+                stdout_total_bytes: stdout.total,
+                stderr_total_bytes: stderr.total,
+                ..RunEvidence::default()
+            };
+            (evidence, Some("the program broke its sandbox".to_owned()), false)
+        }
+    };
+    let (verdict, reason) = judge(&evidence, limits);
+    Ok((StepResult { verdict, reason, evidence, detail, stdout, stderr }, intact))
+}
+
+/// The step as the agent is told it.
+pub(crate) fn request(command: &Command, restore: bool, stdin: Stdin) -> Step {
+    let Limits { cpu_time_ms, wall_time_ms, output_bytes, file_size_bytes, open_files, stack_bytes, .. } =
+        command.limits;
+    Step {
+        argv: command.argv.iter().map(|argument| argument.clone().into_bytes()).collect(),
+        env: command.env.iter().map(|(name, value)| format!("{name}={value}").into_bytes()).collect(),
+        stdin,
+        restore,
+        cpu_time_us: cpu_time_ms.saturating_mul(1_000),
+        wall_time_us: wall_time_ms.saturating_mul(1_000),
+        output_bytes,
+        file_size_bytes,
+        open_files,
+        stack_bytes,
+    }
+}
+
+/// What the agent measured, in the words of judgement.
+pub(crate) fn evidence(ended: &Ended) -> RunEvidence {
+    RunEvidence {
+        ending: match ended.ending {
+            StepEnding::Exited(code) => Ending::Exited(code),
+            StepEnding::Signalled(signal) => Ending::Signalled(signal),
+            StepEnding::NotStarted(libc::ENOENT | libc::ENOTDIR) => Ending::Exited(NOT_FOUND),
+            StepEnding::NotStarted(_) => Ending::Exited(NOT_EXECUTABLE),
+        },
+        cpu_time_us: ended.cpu_time_us,
+        wall_time_us: ended.wall_time_us,
+        memory_peak_bytes: ended.memory_peak_bytes,
+        oom_kills: ended.oom_kills,
+        stdout_total_bytes: ended.stdout_total_bytes,
+        stderr_total_bytes: ended.stderr_total_bytes,
+        output_matches: None,
+    }
+}
+
+pub(crate) fn not_started(command: &Command, errno: i32) -> String {
+    let program = command.argv.first().map_or("", String::as_str);
+    format!("{program} could not be started: {}", std::io::Error::from_raw_os_error(errno))
+}

@@ -1,0 +1,50 @@
+//! Caisson runs untrusted programs: jobs come in from one queue, each runs in a hardened container made for it alone,
+//! and its verdict goes out to another queue.
+//!
+//! The way of a job, each stage consuming its input and handing on a new type:
+//!
+//! ```text
+//! queue: receive ─ Delivery ─► parse ─ Job ─► plan ─ Plan ─► sandbox: acquire ─ Sandbox ─► execute ─ Evidence ─►
+//! judge ─ Verdict ─► report ─ Report ─► queue: publish ─► acknowledge     (the heartbeat runs beside it)
+//! ```
+//!
+//! Dependencies point one way: commands → worker → pipeline → edges (queue, sandbox, config) → vocabulary.
+//! The agent, which runs as PID 1 inside the container, uses [`protocol`] and nothing else of this library.
+#![cfg_attr(feature = "host", forbid(unsafe_code))]
+
+/// Declares modules that exist only on the host, so that the agent's build needs none of their dependencies.
+macro_rules! host {
+    ($($(#[$meta:meta])* pub mod $name:ident;)*) => {
+        $($(#[$meta])* #[cfg(feature = "host")] pub mod $name;)*
+    };
+}
+
+// Vocabulary: no I/O, no async, no AWS, no Docker.
+pub mod cgroup;
+pub mod protocol;
+host! {
+    pub mod limits;
+    pub mod verdict;
+    pub mod evidence;
+    pub mod report;
+    pub mod checker;
+    pub mod job;
+    pub mod language;
+    pub mod strict_toml;
+    pub mod config;
+    pub mod sandbox;
+    pub mod capture;
+    pub mod plan;
+    pub mod execute;
+    pub mod retry;
+    pub mod queue;
+    pub mod answer;
+    pub mod pipeline;
+    pub mod shutdown;
+    pub mod worker;
+    pub mod telemetry;
+    pub mod cli;
+    pub mod command;
+    pub mod docs;
+    pub mod schema;
+}

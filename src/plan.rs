@@ -1,0 +1,257 @@
+//! From a job to what will be run: the language's commands, the operator's limits and allow-list, checked and filled in.
+//!
+//! Pure: the policy comes in, a [`Plan`] or a [`Rejection`] goes out. Behind it nothing of a job is optional any more.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use crate::checker::Checker;
+use crate::job::{Environment, Isolation, Job, JobFile, Rejection, Test};
+use crate::language::{Language, Languages, Placeholders, expand};
+use crate::limits::{Limits, LimitsPolicy, LimitsRequest};
+use crate::protocol::WORKSPACE;
+
+/// The operator's word on jobs.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    pub languages: Languages,
+    /// References that a job's `image` may name.
+    pub images: Vec<String>,
+    pub limits: LimitsPolicy,
+}
+
+/// One program to run, ready for a sandbox.
+#[derive(Debug, Clone)]
+pub struct Command {
+    pub argv: Vec<String>,
+    /// The whole environment.
+    pub env: BTreeMap<String, String>,
+    pub limits: Limits,
+}
+
+/// One test of a job.
+#[derive(Debug, Clone)]
+pub struct PlannedTest {
+    pub id: String,
+    pub group: Option<String>,
+    pub points: Option<f64>,
+    pub command: Command,
+    pub stdin: Bytes,
+    pub expected_stdout: Option<Bytes>,
+}
+
+/// Everything that will happen for a job, with nothing left to decide.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub job_id: String,
+    /// The image's reference; which content it names is the engine's to say.
+    pub image: String,
+    pub files: Vec<JobFile>,
+    pub compile: Option<Command>,
+    /// At least one.
+    pub tests: Vec<PlannedTest>,
+    pub checker: Checker,
+    pub stop_on_failure: bool,
+    pub isolation: Isolation,
+    pub capture_bytes: u64,
+    /// The limits of a test that has none of its own.
+    pub run_limits: Limits,
+    pub disk_bytes: u64,
+}
+
+/// What the agent and the kernel's own bookkeeping take of a sandbox's memory while a job's files are put in place.
+const OVERHEAD_BYTES: u64 = 4 << 20;
+
+/// tmpfs keeps whole pages.
+const PAGE_BYTES: u64 = 4096;
+
+/// The environment that every program sees, before the language's and the job's own variables.
+const ENVIRONMENT: [(&str, &str); 4] = [
+    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+    ("HOME", WORKSPACE),
+    ("TMPDIR", "/tmp"),
+    ("LANG", "C.UTF-8"),
+];
+
+impl Plan {
+    /// Decides everything about a job that its message leaves open.
+    ///
+    /// # Errors
+    /// A [`Rejection`] that names the field: an unknown language, an image off the allow-list, a limit above the
+    /// operator's maximum, files that don't fit into the limits they come with.
+    pub fn new(job: Job, policy: &Policy) -> Result<Plan, Rejection> {
+        let setting = Setting::of(&job, policy)?;
+        let main = match (&job.main, setting.language) {
+            (Some(main), _) => main.clone(),
+            (None, Some(language)) if job.files.iter().any(|file| file.path == language.main) => language.main.clone(),
+            (None, _) => job.files[0].path.clone(),
+        };
+
+        let compile_request = job.compile_limits.or(&setting.compile_limits);
+        let run_request = job.limits.or(&setting.limits);
+        let compile_argv = job.compile.as_ref().or(setting.language.and_then(|language| language.compile.as_ref()));
+        let run_argv = job.run.as_ref().or(setting.language.map(|language| &language.run));
+        let run_argv =
+            run_argv.ok_or_else(|| Rejection::new("run", "is needed: an image has no program of its own to run"))?;
+        let run_limits = run_request.resolve(&policy.limits.run, &policy.limits, "limits")?;
+
+        let env = environment(setting.language, &job.env);
+        let compile = match compile_argv {
+            None => None,
+            Some(argv) => {
+                let limits = compile_request.resolve(&policy.limits.compile, &policy.limits, "compile_limits")?;
+                Some(Command { argv: filled(argv, &main, &limits), env: env.clone(), limits })
+            }
+        };
+        let mut tests = Vec::with_capacity(job.tests.len());
+        for (index, test) in job.tests.iter().enumerate() {
+            tests.push(planned_test(index, test, &job, policy, &run_request, run_argv, &main, &env)?);
+        }
+
+        let disk_bytes = run_limits.disk_bytes.max(compile.as_ref().map_or(0, |command| command.limits.disk_bytes));
+        let plan = Plan {
+            image: setting.image,
+            job_id: job.id,
+            files: job.files,
+            compile,
+            tests,
+            checker: job.checker,
+            stop_on_failure: job.stop_on_failure,
+            isolation: job.isolation,
+            capture_bytes: job.capture_bytes,
+            run_limits,
+            disk_bytes,
+        };
+        plan.check_fit()?;
+        Ok(plan)
+    }
+
+    /// The limits of whatever runs first in a fresh sandbox.
+    pub fn first_limits(&self) -> &Limits {
+        match &self.compile {
+            Some(command) => &command.limits,
+            None => &self.tests[0].command.limits,
+        }
+    }
+
+    /// The longest that the job's programs may take together, in milliseconds.
+    pub fn longest_ms(&self) -> u64 {
+        let compile = self.compile.as_ref().map_or(0, |command| command.limits.wall_time_ms);
+        self.tests.iter().fold(compile, |sum, test| sum.saturating_add(test.command.limits.wall_time_ms))
+    }
+
+    /// A job whose own files fill its disk or its memory would fail in the sandbox as if that were our doing.
+    fn check_fit(&self) -> Result<(), Rejection> {
+        let files: u64 = self.files.iter().map(|file| (file.content.len() as u64).next_multiple_of(PAGE_BYTES)).sum();
+        if files > self.disk_bytes {
+            return Err(Rejection::new(
+                "limits.disk_bytes",
+                format!("is {}, but the job's files take {files} bytes", self.disk_bytes),
+            ));
+        }
+        // The workspace, and a second copy of it to restore from where there are several tests.
+        let kept = if self.tests.len() > 1 { 2 * files } else { files };
+        for (index, test) in self.tests.iter().enumerate() {
+            let needed = kept + test.stdin.len() as u64 + OVERHEAD_BYTES;
+            if needed > test.command.limits.memory_bytes {
+                return Err(Rejection::new(
+                    "limits.memory_bytes",
+                    format!(
+                        "is {}, but the job's files and the stdin of tests[{index}] alone take {needed} bytes",
+                        test.command.limits.memory_bytes
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a job runs, and what that place brings along.
+struct Setting<'a> {
+    image: String,
+    language: Option<&'a Language>,
+    limits: LimitsRequest,
+    compile_limits: LimitsRequest,
+}
+
+impl<'a> Setting<'a> {
+    fn of(job: &Job, policy: &'a Policy) -> Result<Setting<'a>, Rejection> {
+        match &job.environment {
+            Environment::Language(name) => {
+                let language = policy.languages.get(name).ok_or_else(|| {
+                    let known: Vec<&str> = policy.languages.names().collect();
+                    Rejection::new("language", format!("{name:?} isn't one of {}", known.join(", ")))
+                })?;
+                Ok(Setting {
+                    image: language.image.clone(),
+                    language: Some(language),
+                    limits: language.limits,
+                    compile_limits: language.compile_limits,
+                })
+            }
+            Environment::Image(reference) if policy.images.contains(reference) => Ok(Setting {
+                image: reference.clone(),
+                language: None,
+                limits: LimitsRequest::default(),
+                compile_limits: LimitsRequest::default(),
+            }),
+            Environment::Image(reference) => {
+                Err(Rejection::new("image", format!("{reference:?} isn't on this operator's list of allowed images")))
+            }
+        }
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "one call site; the arguments are the parts of a plan so far")]
+fn planned_test(
+    index: usize,
+    test: &Test,
+    job: &Job,
+    policy: &Policy,
+    run_request: &LimitsRequest,
+    run_argv: &[String],
+    main: &str,
+    env: &BTreeMap<String, String>,
+) -> Result<PlannedTest, Rejection> {
+    // A test that moves the CPU time or the memory moves what follows from it, unless the job fixed that itself.
+    let at = if test.limits == LimitsRequest::default() { "limits".to_owned() } else { format!("tests[{index}].limits") };
+    let mut request = test.limits.or(run_request);
+    if test.limits.cpu_time_ms.is_some() && test.limits.wall_time_ms.is_none() && job.limits.wall_time_ms.is_none() {
+        request.wall_time_ms = None;
+    }
+    if test.limits.memory_bytes.is_some() && test.limits.stack_bytes.is_none() && job.limits.stack_bytes.is_none() {
+        request.stack_bytes = None;
+    }
+    let limits = request.resolve(&policy.limits.run, &policy.limits, &at)?;
+    let mut argv = filled(run_argv, main, &limits);
+    argv.extend(test.args.as_ref().unwrap_or(&job.args).iter().cloned());
+    Ok(PlannedTest {
+        id: test.id.clone(),
+        group: test.group.clone(),
+        points: test.points,
+        command: Command { argv, env: env.clone(), limits },
+        stdin: test.stdin.clone(),
+        expected_stdout: test.expected_stdout.clone(),
+    })
+}
+
+fn filled(argv: &[String], main: &str, limits: &Limits) -> Vec<String> {
+    let placeholders = Placeholders { main, memory_mb: limits.memory_bytes >> 20 };
+    argv.iter().map(|argument| expand(argument, &placeholders)).collect()
+}
+
+fn environment(language: Option<&Language>, job: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut env: BTreeMap<String, String> =
+        ENVIRONMENT.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    if let Some(language) = language {
+        env.extend(language.env.clone());
+    }
+    env.extend(job.clone());
+    env
+}
+
+#[cfg(test)]
+#[path = "plan/tests.rs"]
+mod tests;

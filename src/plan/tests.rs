@@ -1,0 +1,125 @@
+use super::*;
+use crate::job;
+use crate::limits::AboveMaximum;
+
+fn policy() -> Policy {
+    let mut languages = Languages::default();
+    languages.insert(Language {
+        name: "c".to_owned(),
+        image: "caisson/c".to_owned(),
+        main: "main.c".to_owned(),
+        compile: Some(vec!["gcc".to_owned(), "-o".to_owned(), "{main_stem}".to_owned(), "{main}".to_owned()]),
+        run: vec!["./{main_stem}".to_owned()],
+        env: BTreeMap::from([("FLAVOUR".to_owned(), "plain".to_owned())]),
+        limits: LimitsRequest { processes: Some(7), ..LimitsRequest::default() },
+        ..Language::default()
+    });
+    Policy {
+        languages,
+        images: vec!["registry.example/grader:2".to_owned()],
+        limits: LimitsPolicy {
+            run: Limits::RUN,
+            compile: Limits::COMPILE,
+            maximum: Limits::MAXIMUM,
+            above_maximum: AboveMaximum::Refuse,
+        },
+    }
+}
+
+fn plan(job: serde_json::Value) -> Result<Plan, Rejection> {
+    let job = job::parse(job.to_string().as_bytes()).expect("the test's job is well formed");
+    Plan::new(job, &policy())
+}
+
+fn rejection(job: serde_json::Value) -> String {
+    plan(job).expect_err("the job is to be rejected").to_string()
+}
+
+#[test]
+fn a_languages_commands_are_filled_in() {
+    let plan = plan(serde_json::json!({
+        "id": "a", "language": "c", "files": [{"path": "x/sum.c", "content": ""}], "args": ["1"],
+        "tests": [{"id": "t1", "stdin": ""}, {"id": "t2", "stdin": "", "args": ["2", "3"]}]
+    }))
+    .expect("the job is good");
+    assert_eq!(plan.image, "caisson/c");
+    assert_eq!(plan.compile.expect("there is a compile step").argv, ["gcc", "-o", "x/sum", "x/sum.c"]);
+    assert_eq!(plan.tests[0].command.argv, ["./x/sum", "1"]);
+    assert_eq!(plan.tests[1].command.argv, ["./x/sum", "2", "3"], "a test's args stand in place of the job's");
+    assert_eq!(plan.tests[0].command.env["FLAVOUR"], "plain");
+    assert_eq!(plan.tests[0].command.limits.processes, 7, "the language's own default");
+}
+
+#[test]
+fn the_languages_file_name_is_preferred_as_the_main_file() {
+    let plan = plan(serde_json::json!({
+        "id": "a", "language": "c",
+        "files": [{"path": "aux.c", "content": ""}, {"path": "main.c", "content": ""}]
+    }))
+    .expect("the job is good");
+    assert_eq!(plan.tests[0].command.argv, ["./main"]);
+}
+
+#[test]
+fn a_tests_own_cpu_time_moves_its_wall_time_and_no_other_tests() {
+    let plan = plan(serde_json::json!({
+        "id": "a", "language": "c", "files": [{"path": "main.c", "content": ""}],
+        "limits": {"cpu_time_ms": 1000},
+        "tests": [{"id": "1"}, {"id": "2", "limits": {"cpu_time_ms": 10_000}}]
+    }))
+    .expect("the job is good");
+    let wall: Vec<u64> = plan.tests.iter().map(|test| test.command.limits.wall_time_ms).collect();
+    assert_eq!(wall, [3_000, 30_000]);
+}
+
+#[test]
+fn what_the_operator_doesnt_allow_is_refused_by_name() {
+    let file = serde_json::json!([{"path": "main.c", "content": ""}]);
+    assert_eq!(
+        rejection(serde_json::json!({"id": "a", "language": "cobol", "files": file})),
+        r#"language: "cobol" isn't one of c"#
+    );
+    assert_eq!(
+        rejection(serde_json::json!({"id": "a", "image": "evil/x", "run": ["x"], "files": file})),
+        r#"image: "evil/x" isn't on this operator's list of allowed images"#
+    );
+    let limits = serde_json::json!({"memory_bytes": 1u64 << 40});
+    assert_eq!(
+        rejection(serde_json::json!({"id": "a", "language": "c", "files": file, "limits": limits})),
+        "limits.memory_bytes: must be at most 1073741824 (this operator's maximum), is 1099511627776"
+    );
+    let tests = serde_json::json!([{"id": "1"}, {"id": "2", "limits": {"cpu_time_ms": 99_999_999}}]);
+    assert!(
+        rejection(serde_json::json!({"id": "a", "language": "c", "files": file, "tests": tests}))
+            .starts_with("tests[1].limits.cpu_time_ms: must be at most")
+    );
+}
+
+#[test]
+fn files_that_dont_fit_into_their_own_limits_are_refused() {
+    let content = "x".repeat(100_000);
+    let files = serde_json::json!([{"path": "main.c", "content": content}]);
+    assert!(
+        rejection(serde_json::json!({"id": "a", "language": "c", "files": files, "limits": {"disk_bytes": 8192},
+            "compile_limits": {"disk_bytes": 8192}}))
+        .starts_with("limits.disk_bytes: is 8192, but the job's files take")
+    );
+    let stdin = "x".repeat(900_000);
+    let files: Vec<_> = (0..9).map(|index| serde_json::json!({"path": format!("{index}"), "content": "x"})).collect();
+    assert!(
+        plan(serde_json::json!({"id": "a", "language": "c", "files": files, "stdin": stdin,
+            "limits": {"memory_bytes": 8 << 20}}))
+        .is_ok()
+    );
+}
+
+#[test]
+fn an_allowed_image_brings_its_own_command() {
+    let plan = plan(serde_json::json!({
+        "id": "a", "image": "registry.example/grader:2", "run": ["/grade", "{main}"],
+        "files": [{"path": "answer.txt", "content": ""}]
+    }))
+    .expect("the job is good");
+    assert_eq!(plan.tests[0].command.argv, ["/grade", "answer.txt"]);
+    assert!(plan.compile.is_none());
+}

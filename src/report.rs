@@ -1,0 +1,161 @@
+//! The outgoing message: what a consumer reads about one execution of one job.
+
+pub mod cut;
+mod stream;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::limits::Limits;
+use crate::verdict::{Reason, Verdict};
+
+pub use cut::to_message;
+pub use stream::Stream;
+
+/// The version of both messages that this build speaks.
+pub const CONTRACT_VERSION: u64 = 1;
+
+/// The result of a job. The expected output is never in it, nor anything that shows it.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    /// The contract's version, 1.
+    pub version: u64,
+    /// The job's id as the producer gave it; null when the message could not be read so far. Consumers drop duplicates by it.
+    pub job_id: Option<String>,
+    /// A fresh UUID for each execution: two results with one `job_id` and two `execution_id`s are two executions.
+    pub execution_id: String,
+    pub verdict: Verdict,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// One sentence for a person.
+    pub detail: String,
+    /// Sum of the `points` of accepted tests; absent when no test has points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// The compile step, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compile: Option<StepReport>,
+    /// The tests in the job's order; a job without `tests` has one, with the id "1".
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tests: Vec<TestReport>,
+    /// The limits in force; absent when the job was not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<LimitsReport>,
+    /// How often the queue had handed out the message by then (its receive count); 1 without a queue.
+    pub attempt: u64,
+    /// Whether the message had been handed out before.
+    pub redelivered: bool,
+    /// Whether the message was certainly still ours when the result was published.
+    pub lease: Lease,
+    /// The queue's id of the incoming message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
+    pub worker: WorkerReport,
+    /// The image the job ran in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageReport>,
+    pub timeline: Timeline,
+    /// As the producer gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<serde_json::Map<String, serde_json::Value>>")]
+    pub metadata: Option<Box<RawValue>>,
+}
+
+/// One step as it was measured. Streams come as `stdout` when valid UTF-8, else as `stdout_base64`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct StepReport {
+    pub verdict: Verdict,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signal: Option<i32>,
+    /// CPU time of everything the step started, in milliseconds, rounded up.
+    pub cpu_time_ms: u64,
+    /// Elapsed time in milliseconds, rounded up.
+    pub wall_time_ms: u64,
+    pub memory_peak_bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdout: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdout_base64: Option<String>,
+    /// How much the program wrote, as far as it was read.
+    pub stdout_total_bytes: u64,
+    pub stdout_truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stderr_base64: Option<String>,
+    pub stderr_total_bytes: u64,
+    pub stderr_truncated: bool,
+}
+
+/// One test: its id, and the step. A skipped test has no step.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct TestReport {
+    pub id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub points: Option<f64>,
+    #[serde(flatten)]
+    pub step: StepReport,
+}
+
+/// The limits a job ran under. A test with limits of its own is reported in its `tests` entry's figures only.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+pub struct LimitsReport {
+    pub run: Limits,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compile: Option<Limits>,
+}
+
+/// Whether the message was still ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Lease {
+    /// Held without a gap.
+    Held,
+    /// A heartbeat was late or refused: another worker may answer the same job.
+    Uncertain,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct WorkerReport {
+    pub id: String,
+    /// Caisson's version.
+    pub version: String,
+    pub host: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ImageReport {
+    pub reference: String,
+    /// The engine's id of the image's content.
+    pub digest: String,
+}
+
+/// When things happened (RFC 3339, UTC) and how long they took (milliseconds, monotonic).
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Timeline {
+    /// When the producer's message entered the queue, by the queue's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sent: Option<String>,
+    pub received: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
+    pub finished: String,
+    /// From sent to received.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_ms: Option<u64>,
+    /// From received until the sandbox was ready for the first step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prepare_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compile_ms: Option<u64>,
+    /// All tests together, with what lies between them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_ms: Option<u64>,
+}

@@ -1,0 +1,171 @@
+//! The isolated place of one job: a hardened container with the agent as PID 1, made for that job and removed after it.
+//!
+//! [`Sandboxes`] stands for the engine and hands out capacity; a [`Sandbox`] is one live container and the conversation
+//! with its agent. Each runs in a [`slots::Slot`] (a permit, a uid, a CPU set), which it keeps until the engine has said
+//! that the container is gone, so that no two live containers ever share one.
+//!
+//! Every error here is ours. What a program does to its own sandbox, up to killing its supervisor, isn't an error but
+//! [`StepOutcome::Broken`].
+
+pub mod agent;
+mod conversation;
+mod engine;
+mod fate;
+mod live;
+pub mod seccomp;
+pub mod slots;
+pub mod spec;
+mod sweep;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use engine::{Engine, EngineError};
+pub use live::{Sandbox, StepOutcome};
+use tokio::sync::OnceCell;
+use tokio_util::task::TaskTracker;
+
+use crate::protocol::FrameError;
+use crate::report::ImageReport;
+use fate::Fates;
+use slots::Slots;
+use spec::Labels;
+
+/// What failed on our side. The job it hit goes back unjudged.
+#[derive(Debug, thiserror::Error)]
+pub enum SandboxError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("the image {reference} is missing on this host{}", hint(.reference))]
+    ImageMissing { reference: String },
+    #[error("the agent didn't answer within {} s", .0.as_secs())]
+    NotReady(Duration),
+    #[error("the agent could not {operation}: {}", std::io::Error::from_raw_os_error(*.errno))]
+    Agent { operation: String, errno: i32 },
+    #[error("the agent broke the protocol before any program ran: {0}")]
+    Protocol(#[from] FrameError),
+    #[error("the agent said something that doesn't belong here: {0}")]
+    Unexpected(String),
+    #[error("the conversation with the agent broke off before any program ran: {0}")]
+    Conversation(String),
+    #[error("the engine gave the sandbox a network, which it must not have; nothing was run in it")]
+    Network,
+    #[error("no free block of user ids: {0}")]
+    Uids(String),
+}
+
+/// What builds the images that Caisson brings along.
+fn hint(reference: &str) -> String {
+    match reference.strip_prefix("caisson/") {
+        Some(name) => {
+            let name = name.split_once(':').map_or(name, |(name, _)| name);
+            format!("; build it with: just images {name}")
+        }
+        None => "; pull or build it before its jobs come".to_owned(),
+    }
+}
+
+/// How the engine is to be used, from the configuration.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Path of the engine's Unix socket.
+    pub engine_socket: String,
+    /// The engine's runtime (`runc`, `crun`, `runsc`, …); the engine's default when absent.
+    pub runtime: Option<String>,
+    pub first_uid: u32,
+    pub uids: u32,
+    pub pin_cpus: bool,
+    /// Sandboxes alive at the same time.
+    pub slots: usize,
+    /// Memory of all live sandboxes together, in bytes.
+    pub memory_bytes: u64,
+    pub worker_id: String,
+}
+
+/// What a job needs of its sandbox before its first step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Need {
+    pub image: ImageReport,
+    pub memory_bytes: u64,
+    pub processes: u64,
+    pub disk_bytes: u64,
+    /// Becomes the container's labels.
+    pub labels: Labels,
+}
+
+/// The engine, and the capacity to run sandboxes on it.
+#[derive(Debug, Clone)]
+pub struct Sandboxes(Arc<Shared>);
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) engine: Engine,
+    pub(crate) settings: Settings,
+    pub(crate) slots: Slots,
+    pub(crate) fates: Fates,
+    pub(crate) agent: OnceCell<String>,
+    pub(crate) teardowns: TaskTracker,
+}
+
+impl Sandboxes {
+    /// Connects to the engine, removes what an earlier run of this worker left, and claims a block of user ids.
+    ///
+    /// # Errors
+    /// When the engine doesn't answer or no user ids are free.
+    pub async fn open(settings: Settings) -> Result<Sandboxes, SandboxError> {
+        let engine = Engine::connect(&settings.engine_socket).await?;
+        sweep::orphans(&engine, &settings.worker_id).await?;
+        let slots = Slots::claim(&settings)?;
+        let fates = Fates::watch(&engine, &settings.worker_id);
+        Ok(Sandboxes(Arc::new(Shared {
+            engine,
+            settings,
+            slots,
+            fates,
+            agent: OnceCell::new(),
+            teardowns: TaskTracker::new(),
+        })))
+    }
+
+    /// Resolves an image to the engine's id of its content. Nothing is ever pulled here: that would be the job's time.
+    ///
+    /// # Errors
+    /// [`SandboxError::ImageMissing`] when the engine doesn't have it.
+    pub async fn resolve_image(&self, reference: &str) -> Result<ImageReport, SandboxError> {
+        match self.0.engine.image_id(reference).await? {
+            Some(digest) => Ok(ImageReport { reference: reference.to_owned(), digest }),
+            None => Err(SandboxError::ImageMissing { reference: reference.to_owned() }),
+        }
+    }
+
+    /// Whether each slot has a CPU of its own.
+    pub fn are_pinned(&self) -> bool {
+        self.0.slots.are_pinned()
+    }
+
+    /// Waits for a free slot, without its memory. Taken before a message is received.
+    pub async fn permit(&self) -> slots::Permit {
+        self.0.slots.permit().await
+    }
+
+    /// As [`Self::permit`], but only if one is free now.
+    pub fn try_permit(&self) -> Option<slots::Permit> {
+        self.0.slots.try_permit()
+    }
+
+    /// Makes a sandbox whose agent has answered.
+    ///
+    /// # Errors
+    /// Whatever goes wrong is ours; nothing of the job has run.
+    pub async fn acquire(&self, permit: slots::Permit, need: &Need) -> Result<Sandbox, SandboxError> {
+        live::acquire(&self.0, permit, need).await
+    }
+
+    /// Waits until every container of ours is gone (removing what doesn't go by itself), then removes the agent's volume
+    /// unless another worker on this host uses it.
+    pub async fn close(&self) {
+        self.0.teardowns.close();
+        self.0.teardowns.wait().await;
+        sweep::close(&self.0).await;
+    }
+}

@@ -1,0 +1,97 @@
+//! How the agent gets into containers of any image: a read-only volume named after its content.
+//!
+//! A volume works wherever the engine's socket does, also when the worker itself runs in a container and shares no files
+//! with the host. It is filled by the engine: an image that holds nothing but the agent, and a container of it, never
+//! started, with the empty volume over the agent's folder; the engine copies what the image has there, modes included.
+
+use std::collections::HashMap;
+
+use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType};
+use sha2::{Digest, Sha256};
+
+use super::SandboxError;
+use super::engine::Engine;
+
+/// Where the volume is mounted, and the program in it.
+pub const FOLDER: &str = "/caisson";
+pub const PROGRAM: &str = "/caisson/agent";
+
+/// Marks the volumes; its value is the agent's hash.
+pub const LABEL: &str = "caisson.agent";
+
+/// The static program that `build.rs` made.
+static AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/caisson-agent"));
+
+/// The volume's name, from a hash of the agent's bytes: workers of one build share it, others don't.
+pub fn volume_name() -> String {
+    format!("caisson-agent-{}", hash())
+}
+
+/// The first 16 hexadecimal digits of the agent's SHA-256.
+pub fn hash() -> String {
+    Sha256::digest(AGENT).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Makes sure that the volume is there and filled. Returns its name.
+///
+/// # Errors
+/// When the engine refuses one of the steps.
+pub async fn install(engine: &Engine) -> Result<String, SandboxError> {
+    let volume = volume_name();
+    if engine.has_volume(&volume).await? {
+        return Ok(volume);
+    }
+    fill(engine, &volume).await?;
+    Ok(volume)
+}
+
+/// Fills the volume whether or not it exists; an existing one must be empty to be filled.
+pub(crate) async fn fill(engine: &Engine, volume: &str) -> Result<(), SandboxError> {
+    // Two workers may do this at once: each with an image and a container of its own, the same bytes in one volume.
+    let unique = uuid::Uuid::new_v4().simple().to_string();
+    let repository = "caisson-agent";
+    let reference = format!("{repository}:{unique}");
+    engine.create_volume(volume, HashMap::from([(LABEL.to_owned(), hash())])).await?;
+    engine.import(repository, &unique, archive()).await?;
+    let body = ContainerCreateBody {
+        image: Some(reference.clone()),
+        cmd: Some(vec![PROGRAM.to_owned()]),
+        labels: Some(HashMap::from([(LABEL.to_owned(), hash())])),
+        host_config: Some(HostConfig { mounts: Some(vec![mount(volume, false)]), ..HostConfig::default() }),
+        ..ContainerCreateBody::default()
+    };
+    let created = engine.create(&format!("caisson-agent-{unique}"), body).await;
+    if let Ok(id) = &created {
+        engine.remove(id).await?;
+    }
+    engine.remove_image(&reference).await?;
+    created?;
+    Ok(())
+}
+
+/// The volume as a container mounts it.
+pub(crate) fn mount(volume: &str, read_only: bool) -> Mount {
+    Mount {
+        target: Some(FOLDER.to_owned()),
+        source: Some(volume.to_owned()),
+        typ: Some(MountType::VOLUME),
+        read_only: Some(read_only),
+        ..Mount::default()
+    }
+}
+
+/// A root file system with the agent and nothing else. Mode 0111: whoever can't read a program can't trace it from its
+/// first instruction on.
+fn archive() -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::with_capacity(AGENT.len() + 4096));
+    let mut add = |path: &str, kind: tar::EntryType, mode: u32, content: &[u8]| {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(content.len() as u64);
+        builder.append_data(&mut header, path, content).expect("a tar in memory can't fail to be written");
+    };
+    add("caisson/", tar::EntryType::Directory, 0o555, &[]);
+    add("caisson/agent", tar::EntryType::Regular, 0o111, AGENT);
+    builder.into_inner().expect("a tar in memory can't fail to be written")
+}

@@ -1,0 +1,106 @@
+//! Frames over an attached container: requests to its stdin, events from its stdout.
+
+use std::pin::Pin;
+
+use bollard::container::{AttachContainerResults, LogOutput};
+use bytes::{Buf, BytesMut};
+use futures_util::{Stream, StreamExt};
+use tokio::io::{AsyncWrite, AsyncWriteExt};
+
+use crate::protocol::{Event, FrameError, HEADER, Header, Request};
+
+/// How much of what the agent says on stderr (a panic, at most) is kept for the log.
+const COMPLAINT_BYTES: usize = 2_048;
+
+/// Why no further event came.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// The connection ended, or a write failed.
+    Ended(String),
+    /// What came isn't the protocol.
+    Frame(FrameError),
+}
+
+impl std::fmt::Display for Broken {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Broken::Ended(reason) => formatter.write_str(reason),
+            Broken::Frame(error) => error.fmt(formatter),
+        }
+    }
+}
+
+pub(crate) struct Conversation {
+    input: Pin<Box<dyn AsyncWrite + Send>>,
+    output: Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>,
+    buffer: BytesMut,
+    sent: u32,
+    received: u32,
+    complaint: Vec<u8>,
+}
+
+impl std::fmt::Debug for Conversation {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Conversation").field("sent", &self.sent).field("received", &self.received).finish()
+    }
+}
+
+impl Conversation {
+    pub(crate) fn new(attached: AttachContainerResults) -> Conversation {
+        Conversation {
+            input: attached.input,
+            output: attached.output,
+            buffer: BytesMut::new(),
+            sent: 0,
+            received: 0,
+            complaint: Vec::new(),
+        }
+    }
+
+    /// Sends a frame. Not cancel-safe: a dropped send leaves half a frame.
+    pub(crate) async fn send(&mut self, request: &Request) -> Result<(), Broken> {
+        let frame = request.encode(self.sent);
+        self.sent = self.sent.wrapping_add(1);
+        self.input.write_all(&frame).await.map_err(|error| Broken::Ended(error.to_string()))?;
+        self.input.flush().await.map_err(|error| Broken::Ended(error.to_string()))
+    }
+
+    /// The next frame. Cancel-safe: what has arrived stays in the buffer.
+    pub(crate) async fn next(&mut self) -> Result<Event, Broken> {
+        loop {
+            if let Some(event) = self.take().map_err(Broken::Frame)? {
+                return Ok(event);
+            }
+            match self.output.next().await {
+                Some(Ok(LogOutput::StdErr { message })) => {
+                    let room = COMPLAINT_BYTES.saturating_sub(self.complaint.len());
+                    self.complaint.extend_from_slice(&message[..message.len().min(room)]);
+                }
+                Some(Ok(output)) => self.buffer.extend_from_slice(&output.into_bytes()),
+                Some(Err(error)) => return Err(Broken::Ended(error.to_string())),
+                None => return Err(Broken::Ended("the container's output ended".to_owned())),
+            }
+        }
+    }
+
+    fn take(&mut self) -> Result<Option<Event>, FrameError> {
+        let Some((header, rest)) = self.buffer.split_first_chunk::<HEADER>() else { return Ok(None) };
+        let header = Header::decode(header, self.received)?;
+        let Some(payload) = rest.get(..header.length) else { return Ok(None) };
+        let event = Event::decode(header.kind, payload)?;
+        self.buffer.advance(HEADER + header.length);
+        self.received = self.received.wrapping_add(1);
+        Ok(Some(event))
+    }
+
+    /// Closes the agent's stdin, which ends it and its container.
+    pub(crate) async fn hang_up(mut self) {
+        // A connection that is gone already is closed already.
+        let _ = self.input.shutdown().await;
+    }
+
+    /// What the agent said on stderr: a panic's message, if anything.
+    pub(crate) fn complaint(&self) -> String {
+        String::from_utf8_lossy(&self.complaint).trim().to_owned()
+    }
+}

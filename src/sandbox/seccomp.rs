@@ -1,0 +1,152 @@
+//! The seccomp profile of every sandbox, handed to the engine inline so that it doesn't depend on the engine's version.
+//!
+//! It is an allow-list: what a program may call is named here, everything else is refused with EPERM. It stands on what
+//! container engines allow by default, less what [`DENIED`] lists with the reason. Names a host's libseccomp doesn't know
+//! are passed over by the runtime, which is safe in a list of what is allowed.
+
+use serde_json::{Value, json};
+
+/// Calls allowed with any arguments, by purpose.
+const ALLOWED: &[&[&str]] = &[
+    // Files and folders.
+    &[
+        "access", "chdir", "chmod", "chown", "close", "close_range", "copy_file_range", "creat", "dup", "dup2", "dup3",
+        "faccessat", "faccessat2", "fadvise64", "fallocate", "fchdir", "fchmod", "fchmodat", "fchmodat2", "fchown",
+        "fchownat", "fcntl", "fdatasync", "fgetxattr", "flistxattr", "flock", "fremovexattr", "fsetxattr", "fstat",
+        "fstatfs", "fsync", "ftruncate", "getcwd", "getdents", "getdents64", "getxattr", "ioctl", "lchown", "lgetxattr",
+        "link", "linkat", "listxattr", "llistxattr", "lremovexattr", "lseek", "lsetxattr", "lstat", "mkdir", "mkdirat",
+        "mknod", "mknodat", "newfstatat", "open", "openat", "openat2", "pread64", "preadv", "preadv2", "pwrite64",
+        "pwritev", "pwritev2", "read", "readahead", "readlink", "readlinkat", "readv", "removexattr", "rename",
+        "renameat", "renameat2", "rmdir", "sendfile", "setxattr", "stat", "statfs", "statx", "symlink", "symlinkat",
+        "sync_file_range", "truncate", "umask", "unlink", "unlinkat", "utime", "utimensat", "utimes", "write", "writev",
+    ],
+    // Waiting and pipes.
+    &[
+        "epoll_create", "epoll_create1", "epoll_ctl", "epoll_pwait", "epoll_pwait2", "epoll_wait", "eventfd", "eventfd2",
+        "inotify_add_watch", "inotify_init", "inotify_init1", "inotify_rm_watch", "pause", "pipe", "pipe2", "poll",
+        "ppoll", "pselect6", "select", "signalfd", "signalfd4", "splice", "tee",
+    ],
+    // Memory.
+    &[
+        "brk", "cachestat", "madvise", "membarrier", "memfd_create", "mincore", "mlock", "mlock2", "mlockall", "mmap",
+        "mprotect", "mremap", "mseal", "msync", "munlock", "munlockall", "munmap", "pkey_alloc", "pkey_free",
+        "pkey_mprotect",
+    ],
+    // Processes, threads, signals. clone has conditions, below.
+    &[
+        "alarm", "arch_prctl", "execve", "execveat", "exit", "exit_group", "fork", "futex", "futex_requeue",
+        "futex_wait", "futex_waitv", "futex_wake", "get_robust_list", "get_thread_area", "getitimer", "getpgid",
+        "getpgrp", "getpid", "getppid", "getpriority", "getrlimit", "getrusage", "getsid", "gettid", "kill",
+        "pidfd_open", "pidfd_send_signal", "prctl", "restart_syscall", "rseq", "rt_sigaction", "rt_sigpending",
+        "rt_sigprocmask", "rt_sigqueueinfo", "rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait", "rt_tgsigqueueinfo",
+        "sched_get_priority_max", "sched_get_priority_min", "sched_getaffinity", "sched_getattr", "sched_getparam",
+        "sched_getscheduler", "sched_rr_get_interval", "sched_setaffinity", "sched_setattr", "sched_setparam",
+        "sched_setscheduler", "sched_yield", "set_robust_list", "set_thread_area", "set_tid_address", "setitimer",
+        "setpgid", "setpriority", "setrlimit", "setsid", "sigaltstack", "tgkill", "tkill", "vfork", "wait4", "waitid",
+        "ioprio_get", "ioprio_set",
+    ],
+    // Who one is. Changing it needs capabilities that nobody here has; the calls themselves are made by libraries.
+    &[
+        "capget", "capset", "getegid", "geteuid", "getgid", "getgroups", "getresgid", "getresuid", "getuid", "setfsgid",
+        "setfsuid", "setgid", "setgroups", "setregid", "setresgid", "setresuid", "setreuid", "setuid",
+    ],
+    // Confining oneself further: the agent does it to each program.
+    &["landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self", "seccomp"],
+    // Time and chance.
+    &[
+        "clock_getres", "clock_gettime", "clock_nanosleep", "getcpu", "getrandom", "gettimeofday", "nanosleep", "sysinfo",
+        "time", "timer_create", "timer_delete", "timer_getoverrun", "timer_gettime", "timer_settime", "timerfd_create",
+        "timerfd_gettime", "timerfd_settime", "times", "uname",
+    ],
+    // Sockets, once socket() and socketpair() have made one; those have conditions, below.
+    &[
+        "accept", "accept4", "bind", "connect", "getpeername", "getsockname", "getsockopt", "listen", "recvfrom",
+        "recvmmsg", "recvmsg", "sendmmsg", "sendmsg", "sendto", "setsockopt", "shutdown",
+    ],
+];
+
+/// What engines allow by default, or programs ask for, and a sandbox refuses, with the reason. Kept as data so that
+/// tests and documents say the same as the profile: a call in this table is never in [`ALLOWED`].
+pub const DENIED: &[(&[&str], &str)] = &[
+    (&["io_uring_setup", "io_uring_enter", "io_uring_register"], "a large kernel surface with a history of escapes; libraries fall back"),
+    (&["ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_getfd", "process_madvise", "process_mrelease"], "reaches into other processes of the same user"),
+    (&["add_key", "keyctl", "request_key"], "keyrings belong to the user, not to the container"),
+    (&["bpf", "perf_event_open", "userfaultfd", "lookup_dcookie"], "kernel surface that no judged program needs"),
+    (&["unshare", "setns", "mount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr"], "namespaces and mounts: the way to most container escapes"),
+    (&["name_to_handle_at", "open_by_handle_at"], "opens files past the mount namespace"),
+    (&["modify_ldt", "iopl", "ioperm", "vm86", "vm86old"], "legacy processor features with a history of kernel bugs"),
+    (&["vmsplice", "memfd_secret"], "page tricks that accounting and page-cache protections trip over"),
+    (&["io_setup", "io_submit", "io_getevents", "io_pgetevents", "io_cancel", "io_destroy"], "per-host quota (aio-max-nr) that one job could use up for all"),
+    (&["shmget", "shmat", "shmctl", "shmdt", "semget", "semop", "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv", "msgctl"], "System V IPC would outlive a test"),
+    (&["mq_open", "mq_unlink", "mq_timedsend", "mq_timedreceive", "mq_notify", "mq_getsetattr"], "message queues are counted by user and would outlive a test"),
+    (&["mbind", "set_mempolicy", "set_mempolicy_home_node", "migrate_pages", "move_pages", "get_mempolicy"], "placement of memory, also that of others"),
+    (&["fanotify_init", "fanotify_mark", "quotactl", "quotactl_fd", "syslog", "acct", "swapon", "swapoff", "reboot", "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "sethostname", "setdomainname", "vhangup", "nfsservctl"], "the host's administration"),
+    (&["sync", "syncfs"], "makes the whole host write its disks"),
+    (&["remap_file_pages", "uselib", "ustat", "sysfs", "_sysctl"], "obsolete"),
+];
+
+/// The namespaces that clone could make: CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET} (linux/sched.h).
+const CLONE_NAMESPACES: u64 = 0x7e02_0000;
+const AF_UNIX: u64 = 1;
+/// ENOSYS, so that libraries fall back to clone, whose flags the filter can see; clone3's are behind a pointer.
+const ENOSYS: u32 = 38;
+/// PER_LINUX, and the value that only asks.
+const PERSONALITIES: [u64; 2] = [0, 0xffff_ffff];
+
+/// The profile as the engine takes it in `SecurityOpt`.
+pub fn profile() -> Value {
+    let allowed: Vec<&str> = ALLOWED.iter().flat_map(|group| group.iter().copied()).collect();
+    let allow = |names: &[&str], arguments: Value| json!({ "names": names, "action": "SCMP_ACT_ALLOW", "args": arguments });
+    let equal = |index: u32, value: u64| json!([{ "index": index, "value": value, "op": "SCMP_CMP_EQ" }]);
+    let mut rules = vec![
+        allow(&allowed, json!([])),
+        allow(&["clone"], json!([{ "index": 0, "value": CLONE_NAMESPACES, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ" }])),
+        json!({ "names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS }),
+        // By equality: a list of forbidden families would miss the next one, and sockets of other families (VSOCK,
+        // ALG, NETLINK, …) work without any network.
+        allow(&["socket", "socketpair"], equal(0, AF_UNIX)),
+        // Only the caller's own limits; PID 1 shares its uid.
+        allow(&["prlimit64"], equal(0, 0)),
+    ];
+    rules.extend(PERSONALITIES.map(|value| allow(&["personality"], equal(0, value))));
+    json!({
+        "defaultAction": "SCMP_ACT_ERRNO",
+        "defaultErrnoRet": 1,
+        // The native architecture alone: the 32-bit and x32 tables would need filters of their own, and halving the
+        // filter makes the runtime faster as well.
+        "architectures": [if cfg!(target_arch = "aarch64") { "SCMP_ARCH_AARCH64" } else { "SCMP_ARCH_X86_64" }],
+        "syscalls": rules,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_both_allowed_and_denied() {
+        let allowed: Vec<&str> = ALLOWED.iter().flat_map(|group| group.iter().copied()).collect();
+        for (names, reason) in DENIED {
+            for name in *names {
+                assert!(!allowed.contains(name), "{name} is allowed, but: {reason}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_call_is_named_twice() {
+        let mut allowed: Vec<&str> = ALLOWED.iter().flat_map(|group| group.iter().copied()).collect();
+        let count = allowed.len();
+        allowed.sort_unstable();
+        allowed.dedup();
+        assert_eq!(allowed.len(), count);
+    }
+
+    #[test]
+    fn calls_with_conditions_are_in_no_unconditional_list() {
+        let allowed: Vec<&str> = ALLOWED.iter().flat_map(|group| group.iter().copied()).collect();
+        for name in ["clone", "clone3", "socket", "socketpair", "prlimit64", "personality"] {
+            assert!(!allowed.contains(&name), "{name}");
+        }
+    }
+}

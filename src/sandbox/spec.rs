@@ -1,0 +1,216 @@
+//! The hardening, all of it, on one screen: a pure function from what a job needs to the engine's create call.
+
+use std::collections::HashMap;
+
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, ResourcesUlimits,
+};
+
+use super::agent;
+use super::seccomp;
+use crate::protocol::WORKSPACE;
+
+/// Names a worker's containers, so that it (or the next one) finds and removes what a crash left.
+pub const LABEL_WORKER: &str = "caisson.worker";
+pub const LABEL_JOB: &str = "caisson.job";
+pub const LABEL_EXECUTION: &str = "caisson.execution";
+/// Unix seconds after which nobody can still want the container.
+pub const LABEL_DEADLINE: &str = "caisson.deadline";
+
+/// Inodes of each writable directory. Their kernel memory is charged to the container, to no process of it.
+pub const INODES: u64 = 16_384;
+
+/// Shared memory: enough for the semaphores and small buffers of multiprocessing libraries.
+const SHARED_MEMORY_BYTES: u64 = 16 << 20;
+
+/// The runtime's own start needs this much (runc's init is a Go program with a dozen threads), so a container that is
+/// to have less is created with it and made smaller before its program runs.
+pub const START_MEMORY_BYTES: u64 = 64 << 20;
+pub const START_PIDS: u64 = 32;
+
+/// Descriptors of the agent; programs get theirs from the step's limits, which can only be lower.
+const OPEN_FILES: i64 = 16_384;
+
+/// The agent itself is counted by the pids limit.
+pub const AGENT_PROCESSES: u64 = 1;
+
+/// Who the container belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Labels {
+    pub worker: String,
+    pub job: String,
+    pub execution: String,
+    pub deadline: i64,
+}
+
+/// Everything that varies between sandboxes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spec<'a> {
+    /// The image's id, never a name that could mean something else by then.
+    pub image: &'a str,
+    pub memory_bytes: u64,
+    pub processes: u64,
+    pub disk_bytes: u64,
+    pub uid: u32,
+    /// As `cpuset.cpus` takes it; without, the container gets one CPU's worth of time on any.
+    pub cpus: Option<&'a str>,
+    pub runtime: Option<&'a str>,
+    pub agent_volume: &'a str,
+    pub labels: &'a Labels,
+}
+
+impl Spec<'_> {
+    pub fn create_body(&self) -> ContainerCreateBody {
+        let memory = signed(self.memory_bytes.max(START_MEMORY_BYTES));
+        let host = HostConfig {
+            // No privilege to lose: none held, none gained by exec.
+            cap_drop: Some(vec!["ALL".to_owned()]),
+            security_opt: Some(vec!["no-new-privileges:true".to_owned(), format!("seccomp={}", seccomp::profile())]),
+            privileged: Some(false),
+            // Nothing to write but the tmpfs mounts, each with a size and a number of inodes.
+            readonly_rootfs: Some(true),
+            tmpfs: Some(self.tmpfs()),
+            mounts: Some(vec![agent::mount(self.agent_volume, true)]),
+            // "none" is a private namespace without the engine's own /dev/shm, whose inodes have no cap; ours has.
+            ipc_mode: Some("none".to_owned()),
+            cgroupns_mode: Some(HostConfigCgroupnsModeEnum::PRIVATE),
+            // What may be used up. Swap equal to memory means none.
+            memory: Some(memory),
+            memory_swap: Some(memory),
+            memory_swappiness: None,
+            oom_kill_disable: Some(false),
+            pids_limit: Some(signed((self.processes + AGENT_PROCESSES).max(START_PIDS))),
+            cpuset_cpus: self.cpus.map(str::to_owned),
+            nano_cpus: self.cpus.is_none().then_some(1_000_000_000),
+            ulimits: Some(vec![
+                ulimit("core", 0),
+                ulimit("nofile", OPEN_FILES),
+                ulimit("memlock", 64 << 10),
+                ulimit("msgqueue", 0),
+            ]),
+            // Nothing a program prints lands on the host's disk.
+            log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
+            // When the worker dies, its end of stdin closes, the agent exits, and the engine clears up.
+            auto_remove: Some(true),
+            init: Some(false),
+            runtime: self.runtime.map(str::to_owned),
+            ..HostConfig::default()
+        };
+        ContainerCreateBody {
+            image: Some(self.image.to_owned()),
+            // The image's own entry point, arguments, folder, environment and health check decide nothing.
+            entrypoint: Some(vec![agent::PROGRAM.to_owned()]),
+            cmd: Some(vec![]),
+            working_dir: Some("/".to_owned()),
+            env: Some(vec!["PATH=/".to_owned()]),
+            healthcheck: Some(bollard::models::HealthConfig {
+                test: Some(vec!["NONE".to_owned()]),
+                ..Default::default()
+            }),
+            hostname: Some("caisson".to_owned()),
+            user: Some(format!("{uid}:{uid}", uid = self.uid)),
+            // A private network namespace with nothing in it. Cheaper than the "none" network, which the engine sets up.
+            network_disabled: Some(true),
+            attach_stdin: Some(true),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            open_stdin: Some(true),
+            // The dead man's switch: the container's stdin closes when the worker's connection does.
+            stdin_once: Some(true),
+            tty: Some(false),
+            labels: Some(self.labels.to_map()),
+            host_config: Some(host),
+            ..ContainerCreateBody::default()
+        }
+    }
+
+    fn tmpfs(&self) -> HashMap<String, String> {
+        let options = |size: u64, mode: &str, exec: &str| {
+            let uid = self.uid;
+            format!("rw,{exec},nosuid,nodev,size={size},nr_inodes={INODES},mode={mode},uid={uid},gid={uid}")
+        };
+        HashMap::from([
+            (WORKSPACE.to_owned(), options(self.disk_bytes, "0700", "exec")),
+            ("/tmp".to_owned(), options(self.disk_bytes, "1777", "exec")),
+            ("/dev/shm".to_owned(), options(SHARED_MEMORY_BYTES, "1777", "noexec")),
+        ])
+    }
+}
+
+impl Labels {
+    pub fn to_map(&self) -> HashMap<String, String> {
+        HashMap::from([
+            (LABEL_WORKER.to_owned(), self.worker.clone()),
+            (LABEL_JOB.to_owned(), self.job.clone()),
+            (LABEL_EXECUTION.to_owned(), self.execution.clone()),
+            (LABEL_DEADLINE.to_owned(), self.deadline.to_string()),
+        ])
+    }
+}
+
+fn ulimit(name: &str, value: i64) -> ResourcesUlimits {
+    ResourcesUlimits { name: Some(name.to_owned()), soft: Some(value), hard: Some(value) }
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels() -> Labels {
+        Labels {
+            worker: "worker-1".to_owned(),
+            job: "sum-17".to_owned(),
+            execution: "6f1c9f0e-6f2b-4b59-9d6d-3f1f3c1c2b6a".to_owned(),
+            deadline: 1_800_000_000,
+        }
+    }
+
+    /// The whole create call, for the eyes of whoever changes it. The seccomp profile has a test of its own.
+    #[test]
+    fn the_create_call_is_what_was_reviewed() {
+        let labels = labels();
+        let spec = Spec {
+            image: "sha256:0123",
+            memory_bytes: 256 << 20,
+            processes: 64,
+            disk_bytes: 64 << 20,
+            uid: 20_003,
+            cpus: Some("1"),
+            runtime: None,
+            agent_volume: "caisson-agent-0123456789abcdef",
+            labels: &labels,
+        };
+        let mut body = serde_json::to_value(spec.create_body()).expect("a create call serializes");
+        let options = body["HostConfig"]["SecurityOpt"].as_array_mut().expect("there are security options");
+        let profile = options[1].as_str().and_then(|option| option.strip_prefix("seccomp=")).expect("a profile");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(profile).expect("JSON"), seccomp::profile());
+        options[1] = "seccomp=(the profile)".into();
+        insta::assert_json_snapshot!(body);
+    }
+
+    #[test]
+    fn a_sandbox_smaller_than_its_runtimes_start_is_created_larger() {
+        let labels = labels();
+        let spec = Spec {
+            image: "sha256:0123",
+            memory_bytes: 8 << 20,
+            processes: 1,
+            disk_bytes: 4096,
+            uid: 20_000,
+            cpus: None,
+            runtime: Some("runsc"),
+            agent_volume: "v",
+            labels: &labels,
+        };
+        let host = spec.create_body().host_config.expect("there is a host configuration");
+        assert_eq!(host.memory, Some(64 << 20));
+        assert_eq!(host.memory_swap, host.memory);
+        assert_eq!(host.pids_limit, Some(32));
+        assert_eq!(host.nano_cpus, Some(1_000_000_000));
+        assert_eq!(host.runtime.as_deref(), Some("runsc"));
+    }
+}
