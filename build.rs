@@ -12,7 +12,9 @@ use std::{env, fs};
 mod languages;
 
 fn main() {
-    for source in ["build.rs", "build", "Cargo.lock", "src/lib.rs", "src/protocol.rs", "src/cgroup.rs", "src/bin/caisson-agent"] {
+    for source in
+        ["build.rs", "build", "Cargo.lock", "src/lib.rs", "src/protocol.rs", "src/cgroup.rs", "src/bin/caisson-agent"]
+    {
         println!("cargo:rerun-if-changed={source}");
     }
     // The agent's own build comes through here too and needs none of this.
@@ -29,7 +31,16 @@ fn build_agent(root: &Path, out: &Path) {
     let target = variable("TARGET");
     let target_dir = out.join("agent");
     let status = Command::new(variable("CARGO"))
-        .args(["build", "--release", "--quiet", "--no-default-features", "--features", "agent", "--bin", "caisson-agent"])
+        .args([
+            "build",
+            "--release",
+            "--quiet",
+            "--no-default-features",
+            "--features",
+            "agent",
+            "--bin",
+            "caisson-agent",
+        ])
         .arg("--target")
         .arg(&target)
         .arg("--target-dir")

@@ -251,6 +251,8 @@ class Worker:
 incoming_url = "{queues.urls["incoming"]}"
 outgoing_url = "{queues.urls["outgoing"]}"
 visibility_timeout_s = 60
+# A worker lets its running long poll end before it stops, so that no message is stranded. A short one stops soon.
+wait_time_s = 2
 
 [worker]
 id = "{self.id}"

@@ -159,14 +159,25 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// `network` says that there is an interface other than the loopback, which a sandbox must not have.
-    Ready { version: u32, nonce: u64, cgroup: u8, landlock: u8, network: bool },
+    Ready {
+        version: u32,
+        nonce: u64,
+        cgroup: u8,
+        landlock: u8,
+        network: bool,
+    },
     Stdout(Vec<u8>),
     Stderr(Vec<u8>),
     Ended(Ended),
-    Snapshotted { size: u64 },
+    Snapshotted {
+        size: u64,
+    },
     Data(Vec<u8>),
     Collected,
-    Failed { operation: Vec<u8>, errno: i32 },
+    Failed {
+        operation: Vec<u8>,
+        errno: i32,
+    },
 }
 
 /// The kinds by number; requests below 100, events from 100.

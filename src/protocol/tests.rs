@@ -25,8 +25,11 @@ fn step() -> impl Strategy<Value = Step> {
 fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
         any::<(u32, u64)>().prop_map(|(version, nonce)| Request::Hello { version, nonce }),
-        (bytes(), any::<bool>(), any::<u64>())
-            .prop_map(|(path, executable, size)| Request::File { path, executable, size }),
+        (bytes(), any::<bool>(), any::<u64>()).prop_map(|(path, executable, size)| Request::File {
+            path,
+            executable,
+            size
+        }),
         bytes().prop_map(Request::Data),
         Just(Request::EndOfInput),
         step().prop_map(Request::Step),

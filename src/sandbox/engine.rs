@@ -36,7 +36,7 @@ pub struct Engine {
 
 /// A container as listed.
 #[derive(Debug, Clone)]
-pub struct Listed {
+pub(crate) struct Listed {
     pub id: String,
     pub labels: HashMap<String, String>,
 }

@@ -17,13 +17,13 @@ use super::spec::LABEL_WORKER;
 
 /// What the engine said of a container's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fate {
+pub(crate) struct Fate {
     /// The kernel killed something in it for want of memory.
-    pub oom: bool,
+    pub(crate) oom: bool,
 }
 
 #[derive(Debug)]
-pub struct Fates {
+pub(crate) struct Fates {
     seen: Arc<Seen>,
     _task: AbortOnDropHandle<()>,
 }
@@ -44,19 +44,19 @@ struct State {
 const RECONNECT: Duration = Duration::from_millis(500);
 
 impl Fates {
-    pub fn watch(engine: &Engine, worker_id: &str) -> Fates {
+    pub(crate) fn watch(engine: &Engine, worker_id: &str) -> Fates {
         let seen = Arc::new(Seen::default());
         let task = tokio::spawn(follow(engine.clone(), worker_id.to_owned(), seen.clone()));
         Fates { seen, _task: AbortOnDropHandle::new(task) }
     }
 
     /// Has to be called before the container starts; only then are its events kept.
-    pub fn expect(&self, id: &str) {
+    pub(crate) fn expect(&self, id: &str) {
         self.seen.lock().insert(id.to_owned(), State::default());
     }
 
     /// Waits until the container has died, at most `limit`.
-    pub async fn of(&self, id: &str, limit: Duration) -> Option<Fate> {
+    pub(crate) async fn of(&self, id: &str, limit: Duration) -> Option<Fate> {
         let died = async {
             loop {
                 let changed = self.seen.changed.notified();
@@ -71,7 +71,7 @@ impl Fates {
         tokio::time::timeout(limit, died).await.ok().flatten()
     }
 
-    pub fn forget(&self, id: &str) {
+    pub(crate) fn forget(&self, id: &str) {
         self.seen.lock().remove(id);
     }
 }

@@ -42,14 +42,12 @@ impl Confinement {
             // SAFETY: takes plain integers.
             sys::check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, domain.as_raw_fd(), 0) })?;
         }
-        let program = libc::sock_fprog {
-            len: self.filter.len() as libc::c_ushort,
-            filter: self.filter.as_ptr().cast_mut(),
-        };
+        let program =
+            libc::sock_fprog { len: self.filter.len() as libc::c_ushort, filter: self.filter.as_ptr().cast_mut() };
+        let mode = libc::SECCOMP_MODE_FILTER;
         // SAFETY: the program points to a live array of the length it says; the kernel copies it and doesn't write.
-        sys::check(
-            unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &program as *const _) }.into(),
-        )?;
+        let outcome = unsafe { libc::prctl(libc::PR_SET_SECCOMP, mode, std::ptr::from_ref(&program)) };
+        sys::check(outcome.into())?;
         Ok(())
     }
 }

@@ -98,10 +98,8 @@ pub(crate) fn unlink_at(directory: &OwnedFd, name: &CStr, flags: i32) -> io::Res
 
 pub(crate) fn rename_at(from: &OwnedFd, name: &CStr, to: &OwnedFd, new_name: &CStr) -> io::Result<()> {
     // SAFETY: both names end with a NUL.
-    check(
-        unsafe { libc::renameat(from.as_raw_fd(), name.as_ptr(), to.as_raw_fd(), new_name.as_ptr()) }.into(),
-    )
-    .map(drop)
+    check(unsafe { libc::renameat(from.as_raw_fd(), name.as_ptr(), to.as_raw_fd(), new_name.as_ptr()) }.into())
+        .map(drop)
 }
 
 pub(crate) fn symlink_at(target: &CStr, directory: &OwnedFd, name: &CStr) -> io::Result<()> {
@@ -111,8 +109,7 @@ pub(crate) fn symlink_at(target: &CStr, directory: &OwnedFd, name: &CStr) -> io:
 
 pub(crate) fn read_link_at(directory: &OwnedFd, name: &CStr, into: &mut [u8]) -> io::Result<usize> {
     // SAFETY: `name` ends with a NUL, the pointer and the length are those of one live buffer.
-    let count =
-        unsafe { libc::readlinkat(directory.as_raw_fd(), name.as_ptr(), into.as_mut_ptr().cast(), into.len()) };
+    let count = unsafe { libc::readlinkat(directory.as_raw_fd(), name.as_ptr(), into.as_mut_ptr().cast(), into.len()) };
     check(count as libc::c_long).map(|count| count as usize)
 }
 
@@ -121,9 +118,7 @@ pub(crate) fn mode_at(directory: &OwnedFd, name: &CStr) -> io::Result<libc::mode
     // SAFETY: a `stat` of zeroes is a valid value, to be overwritten.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
     // SAFETY: `name` ends with a NUL and `stat` is a live value of the right type.
-    check(
-        unsafe { libc::fstatat(directory.as_raw_fd(), name.as_ptr(), &mut stat, libc::AT_SYMLINK_NOFOLLOW) }.into(),
-    )?;
+    check(unsafe { libc::fstatat(directory.as_raw_fd(), name.as_ptr(), &mut stat, libc::AT_SYMLINK_NOFOLLOW) }.into())?;
     Ok(stat.st_mode)
 }
 
@@ -134,9 +129,8 @@ pub(crate) fn size(file: &File) -> io::Result<u64> {
 /// One call of getdents64, into `buffer`. Zero is the end.
 pub(crate) fn directory_entries(directory: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
     // SAFETY: the pointer and the length are those of one live buffer.
-    let count = unsafe {
-        libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), buffer.as_mut_ptr(), buffer.len())
-    };
+    let count =
+        unsafe { libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), buffer.as_mut_ptr(), buffer.len()) };
     check(count).map(|count| count as usize)
 }
 
@@ -209,10 +203,7 @@ pub(crate) fn reap(pid: libc::pid_t) -> io::Result<Option<Reaped>> {
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: both pointers are to live values of the right types.
     let reaped = check(unsafe { libc::wait4(pid, &mut status, libc::WNOHANG, &mut usage) }.into())?;
-    Ok((reaped != 0).then(|| Reaped {
-        status,
-        resident_peak: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
-    }))
+    Ok((reaped != 0).then(|| Reaped { status, resident_peak: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024 }))
 }
 
 /// Kills every process of the container but PID 1 itself.

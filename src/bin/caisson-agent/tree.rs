@@ -86,10 +86,7 @@ fn flatten(root: &OwnedFd, name: &CStr, moved: &mut u64) -> io::Result<()> {
 
 /// Calls `visit` with each entry's name and whether it is a folder. Entries may be removed meanwhile: the directory is
 /// read again from its start until a whole pass finds nothing more to call for, or the end is reached undisturbed.
-pub(crate) fn each_entry(
-    directory: &OwnedFd,
-    mut visit: impl FnMut(&CStr, bool) -> io::Result<()>,
-) -> io::Result<()> {
+pub(crate) fn each_entry(directory: &OwnedFd, mut visit: impl FnMut(&CStr, bool) -> io::Result<()>) -> io::Result<()> {
     let mut buffer = [0u8; 16 * 1024];
     sys::rewind(directory)?;
     loop {
