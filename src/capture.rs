@@ -8,6 +8,35 @@ pub struct Capture {
     total: u64,
 }
 
+/// What all streams of a job may keep together, so that many tests that each print much can't fill the worker's memory.
+/// Far above what a message can carry.
+pub const MAX_JOB_BYTES: u64 = 8 << 20;
+
+/// Hands out how much each stream of a job may keep.
+#[derive(Debug)]
+pub struct CaptureBudget {
+    per_stream: u64,
+    left: u64,
+}
+
+impl CaptureBudget {
+    /// `per_stream` is what the job asked for.
+    pub fn new(per_stream: u64) -> CaptureBudget {
+        CaptureBudget { per_stream, left: MAX_JOB_BYTES }
+    }
+
+    /// The captures of the next step's stdout and stderr.
+    pub fn next_step(&self) -> (Capture, Capture) {
+        let limit = self.per_stream.min(self.left / 2);
+        (Capture::new(limit), Capture::new(limit))
+    }
+
+    /// Takes off what a stream has kept.
+    pub fn spend(&mut self, captured: &Captured) {
+        self.left = self.left.saturating_sub(captured.bytes.len() as u64);
+    }
+}
+
 /// What was kept of a stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Captured {
@@ -73,5 +102,23 @@ mod tests {
         }
         assert_eq!((capture.total(), capture.bytes.len()), (1_000_000, 10));
         assert!(capture.bytes.capacity() < 1_000);
+    }
+
+    #[test]
+    fn the_streams_of_a_job_keep_no_more_than_its_budget() {
+        let mut budget = CaptureBudget::new(16 << 20);
+        let mut kept = 0;
+        for _ in 0..8 {
+            let (mut stdout, mut stderr) = budget.next_step();
+            for capture in [&mut stdout, &mut stderr] {
+                capture.push(&vec![b'x'; 3 << 20]);
+            }
+            for captured in [stdout.finish(), stderr.finish()] {
+                kept += captured.bytes.len() as u64;
+                budget.spend(&captured);
+            }
+        }
+        assert!(kept <= MAX_JOB_BYTES, "{kept}");
+        assert!(kept > MAX_JOB_BYTES / 2, "{kept}");
     }
 }

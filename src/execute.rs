@@ -9,6 +9,7 @@ mod step;
 
 use std::time::{Duration, Instant};
 
+use crate::capture::CaptureBudget;
 use crate::job::Isolation;
 use crate::plan::{Plan, PlannedTest};
 use crate::report::ImageReport;
@@ -23,6 +24,10 @@ pub use step::StepResult;
 /// How many sandboxes a job may break and still get another: enough for a bad test or two, and no way to keep a worker
 /// busy with nothing but starting containers.
 pub const MAX_REPLACEMENTS: u32 = 3;
+
+/// Of a compiled workspace, what is carried from one sandbox to another: far above what compilers make of a contest's
+/// program, and little enough to be held in memory for every slot at once.
+const MAX_ARCHIVE_BYTES: u64 = 32 << 20;
 
 /// A job that was run.
 #[derive(Debug)]
@@ -64,9 +69,10 @@ pub async fn execute(
 ) -> Result<Execution, SandboxError> {
     let image = sandboxes.resolve_image(&plan.image).await?;
     let run = Run { sandboxes, plan, labels, image: &image };
+    let mut budget = CaptureBudget::new(plan.capture_bytes);
     let mut timing = Timing::default();
     let started = Instant::now();
-    let mut ready = run.prepare(permit).await?;
+    let mut ready = run.prepare(permit, &mut budget).await?;
     timing.prepare = started.elapsed().saturating_sub(ready.compile_took);
     timing.compile = plan.compile.is_some().then_some(ready.compile_took);
 
@@ -77,8 +83,8 @@ pub async fn execute(
     }
     let started = Instant::now();
     let tests = match plan.isolation {
-        Isolation::Job => run.all_in_one(ready).await?,
-        Isolation::Test => run.each_in_its_own(ready).await?,
+        Isolation::Job => run.all_in_one(ready, &mut budget).await?,
+        Isolation::Test => run.each_in_its_own(ready, &mut budget).await?,
     };
     timing.run = started.elapsed();
     Ok(Execution { image, compile, tests, timing })
@@ -97,6 +103,8 @@ struct Ready {
     sandbox: Option<Sandbox>,
     compile: Option<StepResult>,
     compile_took: Duration,
+    /// What the compile step made, where each test gets a sandbox of its own.
+    archive: Option<Vec<u8>>,
 }
 
 impl Ready {
@@ -119,28 +127,37 @@ impl Run<'_> {
         self.sandboxes.acquire(permit, &need).await
     }
 
-    async fn prepare(&self, permit: Permit) -> Result<Ready, SandboxError> {
+    async fn prepare(&self, permit: Permit, budget: &mut CaptureBudget) -> Result<Ready, SandboxError> {
         let limits = self.plan.first_limits();
         let mut sandbox = self.fresh(permit, limits.memory_bytes, limits.processes).await?;
         self.write_files(&mut sandbox).await?;
-        let mut ready = Ready { sandbox: None, compile: None, compile_took: Duration::ZERO };
-        if let Some(command) = &self.plan.compile {
-            let started = Instant::now();
-            let (mut result, intact) = step::compile(&mut sandbox, command, self.plan.capture_bytes).await?;
-            let alive = intact && (!self.keeps_snapshot() || sandbox.snapshot().await?);
-            if intact && !alive {
-                result.fail(Verdict::CompileError, Reason::Sandbox, "left more files than a compiler makes");
+        let mut ready = Ready { sandbox: None, compile: None, compile_took: Duration::ZERO, archive: None };
+        let Some(command) = &self.plan.compile else {
+            if self.keeps_snapshot() {
+                sandbox.snapshot().await?;
             }
-            ready.compile_took = started.elapsed();
-            ready.compile = Some(result);
-            if !alive {
-                sandbox.destroy();
-                return Ok(ready);
+            ready.sandbox = Some(sandbox);
+            return Ok(ready);
+        };
+        let started = Instant::now();
+        let (mut result, intact) = step::compile(&mut sandbox, command, budget).await?;
+        if result.verdict == Verdict::Completed && self.keeps_snapshot() {
+            let mut kept = sandbox.snapshot().await?;
+            if kept && self.plan.isolation == Isolation::Test {
+                ready.archive = sandbox.collect(MAX_ARCHIVE_BYTES).await?;
+                kept = ready.archive.is_some();
             }
-        } else if self.keeps_snapshot() {
-            sandbox.snapshot().await?;
+            if !kept {
+                result.fail(Verdict::CompileError, Reason::Sandbox, "left more behind than a compiler makes");
+            }
         }
-        ready.sandbox = Some(sandbox);
+        ready.compile_took = started.elapsed();
+        if result.verdict == Verdict::Completed && intact && ready.archive.is_none() {
+            ready.sandbox = Some(sandbox);
+        } else {
+            sandbox.destroy();
+        }
+        ready.compile = Some(result);
         Ok(ready)
     }
 
@@ -159,7 +176,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn all_in_one(&self, ready: Ready) -> Result<Vec<TestResult>, SandboxError> {
+    async fn all_in_one(&self, ready: Ready, budget: &mut CaptureBudget) -> Result<Vec<TestResult>, SandboxError> {
         let mut sandbox = ready.sandbox;
         let mut untouched = true;
         let mut replacements = 0;
@@ -175,7 +192,7 @@ impl Run<'_> {
                     continue;
                 }
                 replacements += 1;
-                let again = self.prepare(self.sandboxes.permit().await).await?;
+                let again = self.prepare(self.sandboxes.permit().await, budget).await?;
                 sandbox = again.sandbox;
                 untouched = true;
             }
@@ -184,7 +201,7 @@ impl Run<'_> {
                 results.push(test, StepResult::not_run_after_breaking(replacements));
                 continue;
             };
-            let (result, intact) = step::test(live, self.plan, test, !untouched).await?;
+            let (result, intact) = step::test(live, self.plan, test, !untouched, budget).await?;
             untouched = false;
             results.push(test, result);
             if !intact && let Some(broken) = sandbox.take() {
@@ -197,22 +214,9 @@ impl Run<'_> {
         Ok(results.tests)
     }
 
-    async fn each_in_its_own(&self, ready: Ready) -> Result<Vec<TestResult>, SandboxError> {
+    async fn each_in_its_own(&self, ready: Ready, budget: &mut CaptureBudget) -> Result<Vec<TestResult>, SandboxError> {
         let mut results = Results::new(self.plan);
-        let mut first = ready.sandbox;
-        let archive = match (&self.plan.compile, first.as_mut()) {
-            (Some(_), Some(compiled)) => {
-                // Twice the disk: the archive's own records come on top of the files.
-                let archive = compiled.collect(2 * self.plan.disk_bytes).await?;
-                if let Some(compiled) = first.take() {
-                    compiled.destroy();
-                }
-                Some(archive.ok_or_else(|| {
-                    SandboxError::Unexpected("a compiled workspace that can't be carried over".to_owned())
-                })?)
-            }
-            _ => None,
-        };
+        let Ready { sandbox: mut first, archive, .. } = ready;
         for test in &self.plan.tests {
             if results.stopped() {
                 results.skip(test);
@@ -232,7 +236,7 @@ impl Run<'_> {
                     sandbox
                 }
             };
-            let (result, _) = step::test(&mut sandbox, self.plan, test, archive.is_some()).await?;
+            let (result, _) = step::test(&mut sandbox, self.plan, test, archive.is_some(), budget).await?;
             sandbox.destroy();
             results.push(test, result);
         }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use engine::{Engine, EngineError};
-pub use live::{Sandbox, StepOutcome};
+pub use live::{Resized, Sandbox, StepOutcome};
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
@@ -38,6 +38,8 @@ pub enum SandboxError {
     Engine(#[from] EngineError),
     #[error("the image {reference} is missing on this host{}", hint(.reference))]
     ImageMissing { reference: String },
+    #[error("the image {reference} declares volumes ({}), which would be writable without a bound", .volumes.join(", "))]
+    ImageVolumes { reference: String, volumes: Vec<String> },
     #[error("the agent didn't answer within {} s", .0.as_secs())]
     NotReady(Duration),
     #[error("the agent could not {operation}: {}", std::io::Error::from_raw_os_error(*.errno))]
@@ -130,11 +132,16 @@ impl Sandboxes {
     /// Resolves an image to the engine's id of its content. Nothing is ever pulled here: that would be the job's time.
     ///
     /// # Errors
-    /// [`SandboxError::ImageMissing`] when the engine doesn't have it.
+    /// [`SandboxError::ImageMissing`] when the engine doesn't have it, [`SandboxError::ImageVolumes`] when it would bring
+    /// writable folders of its own.
     pub async fn resolve_image(&self, reference: &str) -> Result<ImageReport, SandboxError> {
-        match self.0.engine.image_id(reference).await? {
-            Some(digest) => Ok(ImageReport { reference: reference.to_owned(), digest }),
-            None => Err(SandboxError::ImageMissing { reference: reference.to_owned() }),
+        let reference = reference.to_owned();
+        match self.0.engine.image(&reference).await? {
+            None => Err(SandboxError::ImageMissing { reference }),
+            Some(image) if !image.volumes.is_empty() => {
+                Err(SandboxError::ImageVolumes { reference, volumes: image.volumes })
+            }
+            Some(image) => Ok(ImageReport { reference, digest: image.id }),
         }
     }
 

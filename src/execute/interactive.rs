@@ -2,14 +2,14 @@
 
 use tokio::sync::mpsc;
 
-use super::step::{evidence, not_started, request};
+use super::step::{broken, evidence, not_started, request};
 use super::{Run, StepResult};
-use crate::evidence::{Ending, RunEvidence};
+use crate::capture::CaptureBudget;
 use crate::plan::Plan;
 use crate::protocol::{Stdin, StepEnding};
 use crate::sandbox::slots::Permit;
 use crate::sandbox::spec::Labels;
-use crate::sandbox::{SandboxError, Sandboxes, StepOutcome};
+use crate::sandbox::{Resized, SandboxError, Sandboxes, StepOutcome};
 use crate::verdict::{Verdict, judge};
 
 /// The caller's side of the streams.
@@ -40,7 +40,7 @@ impl Interactive<'_> {
         labels: &Labels,
     ) -> Result<StepResult, SandboxError> {
         let image = sandboxes.resolve_image(&plan.image).await?;
-        let mut ready = Run { sandboxes, plan, labels, image: &image }.prepare(permit).await?;
+        let mut ready = Run { sandboxes, plan, labels, image: &image }.prepare(permit, &mut CaptureBudget::new(plan.capture_bytes)).await?;
         if let Some(compile) = ready.compile.take().filter(|compile| compile.verdict == Verdict::CompileError) {
             ready.destroy();
             return Ok(compile);
@@ -48,10 +48,14 @@ impl Interactive<'_> {
         let command = &plan.tests[0].command;
         let mut result = StepResult::skipped();
         let Some(mut sandbox) = ready.sandbox else { return Ok(StepResult::not_run_after_breaking(1)) };
-        if !sandbox.resize(command.limits.memory_bytes, command.limits.processes).await? {
-            result.evidence.oom_kills = 1;
-            (result.verdict, result.reason) = judge(&result.evidence, &command.limits);
-            return Ok(result);
+        match sandbox.resize(command.limits.memory_bytes, command.limits.processes).await? {
+            Resized::Done => {}
+            Resized::TooLittle => return Ok(StepResult::too_little_memory(&command.limits)),
+            Resized::Broken { oom, detail } => {
+                result.evidence = broken(&sandbox, oom, &detail);
+                (result.verdict, result.reason) = judge(&result.evidence, &command.limits);
+                return Ok(result);
+            }
         }
         let step = request(command, false, Stdin::Stream);
         result.evidence = match sandbox.run_streaming(step, &mut self.stdin, self.output).await? {
@@ -61,11 +65,7 @@ impl Interactive<'_> {
                 }
                 evidence(&ended)
             }
-            StepOutcome::Broken { oom, .. } => RunEvidence {
-                ending: Ending::SandboxBroken,
-                oom_kills: u64::from(oom),
-                ..RunEvidence::default()
-            },
+            StepOutcome::Broken { oom, detail } => broken(&sandbox, oom, &detail),
         };
         sandbox.destroy();
         (result.verdict, result.reason) = judge(&result.evidence, &command.limits);

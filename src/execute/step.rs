@@ -1,11 +1,11 @@
 //! One step in a live sandbox: its command and limits in, evidence judged out.
 
-use crate::capture::{Capture, Captured};
+use crate::capture::{CaptureBudget, Captured};
 use crate::evidence::{Ending, RunEvidence};
 use crate::limits::Limits;
 use crate::plan::{Command, Plan, PlannedTest};
 use crate::protocol::{Ended, Stdin, Step, StepEnding};
-use crate::sandbox::{Sandbox, SandboxError, StepOutcome};
+use crate::sandbox::{Resized, Sandbox, SandboxError, StepOutcome};
 use crate::verdict::{Reason, Verdict, judge};
 
 /// A step that was judged, and what of its output comes back.
@@ -42,6 +42,15 @@ impl StepResult {
         }
     }
 
+    /// What an earlier step left in memory (files, that is) is more than this one may use altogether.
+    pub(super) fn too_little_memory(limits: &Limits) -> StepResult {
+        let mut result = StepResult::skipped();
+        result.evidence.oom_kills = 1;
+        (result.verdict, result.reason) = judge(&result.evidence, limits);
+        result.detail = Some("left no room: the files of the earlier step take more memory than it may use".to_owned());
+        result
+    }
+
     pub(super) fn fail(&mut self, verdict: Verdict, reason: Reason, detail: &str) {
         self.verdict = verdict;
         self.reason = Some(reason);
@@ -57,9 +66,9 @@ const NOT_EXECUTABLE: i32 = 126;
 pub(super) async fn compile(
     sandbox: &mut Sandbox,
     command: &Command,
-    capture_bytes: u64,
+    budget: &mut CaptureBudget,
 ) -> Result<(StepResult, bool), SandboxError> {
-    let (mut result, intact) = run(sandbox, command, false, &[], capture_bytes, &mut |_| {}).await?;
+    let (mut result, intact) = run(sandbox, command, false, &[], budget, &mut |_| {}).await?;
     if result.verdict != Verdict::Completed {
         result.verdict = Verdict::CompileError;
     }
@@ -72,9 +81,10 @@ pub(super) async fn test(
     plan: &Plan,
     test: &PlannedTest,
     restore: bool,
+    budget: &mut CaptureBudget,
 ) -> Result<(StepResult, bool), SandboxError> {
     let mut comparison = test.expected_stdout.as_ref().map(|expected| plan.checker.compare(expected.clone()));
-    let (mut result, intact) = run(sandbox, &test.command, restore, &test.stdin, plan.capture_bytes, &mut |data| {
+    let (mut result, intact) = run(sandbox, &test.command, restore, &test.stdin, budget, &mut |data| {
         if let Some(comparison) = &mut comparison {
             comparison.push(data);
         }
@@ -92,20 +102,21 @@ async fn run(
     command: &Command,
     restore: bool,
     stdin: &[u8],
-    capture_bytes: u64,
+    budget: &mut CaptureBudget,
     on_stdout: &mut (dyn FnMut(&[u8]) + Send),
 ) -> Result<(StepResult, bool), SandboxError> {
     let limits = &command.limits;
-    if !sandbox.resize(limits.memory_bytes, limits.processes).await? {
-        // What an earlier step left in memory (files, that is) is more than this one may use altogether.
-        let mut result = StepResult::skipped();
-        result.evidence.oom_kills = 1;
-        (result.verdict, result.reason) = judge(&result.evidence, limits);
-        result.detail = Some("what the earlier step left takes more memory than this one may use".to_owned());
-        return Ok((result, true));
+    match sandbox.resize(limits.memory_bytes, limits.processes).await? {
+        Resized::Done => {}
+        Resized::TooLittle => return Ok((StepResult::too_little_memory(limits), true)),
+        Resized::Broken { oom, detail } => {
+            let mut result = StepResult::skipped();
+            result.evidence = broken(sandbox, oom, &detail);
+            (result.verdict, result.reason) = judge(&result.evidence, limits);
+            return Ok((result, false));
+        }
     }
-    let mut stdout = Capture::new(capture_bytes);
-    let mut stderr = Capture::new(capture_bytes);
+    let (mut stdout, mut stderr) = budget.next_step();
     let mut output = |is_stdout: bool, data: &[u8]| {
         if is_stdout {
             stdout.push(data);
@@ -116,6 +127,8 @@ async fn run(
     };
     let outcome = sandbox.run(request(command, restore, Stdin::Bytes(stdin.len() as u64)), stdin, &mut output).await?;
     let (stdout, stderr) = (stdout.finish(), stderr.finish());
+    budget.spend(&stdout);
+    budget.spend(&stderr);
     let (evidence, detail, intact) = match outcome {
         StepOutcome::Ended(ended) => {
             let detail = match ended.ending {
@@ -125,19 +138,22 @@ async fn run(
             (evidence(&ended), detail, true)
         }
         StepOutcome::Broken { oom, detail } => {
-            tracing::info!(container.id = sandbox.id(), detail, "a program broke its sandbox");
             let evidence = RunEvidence {
-                ending: Ending::SandboxBroken,
-                oom_kills: u64::from(oom),
                 stdout_total_bytes: stdout.total,
                 stderr_total_bytes: stderr.total,
-                ..RunEvidence::default()
+                ..broken(sandbox, oom, &detail)
             };
-            (evidence, Some("the program broke its sandbox".to_owned()), false)
+            (evidence, None, false)
         }
     };
     let (verdict, reason) = judge(&evidence, limits);
     Ok((StepResult { verdict, reason, evidence, detail, stdout, stderr }, intact))
+}
+
+/// What is known when the agent died or fell silent.
+pub(crate) fn broken(sandbox: &Sandbox, oom: bool, detail: &str) -> RunEvidence {
+    tracing::info!(container.id = sandbox.id(), detail, oom, "a program broke its sandbox");
+    RunEvidence { ending: Ending::SandboxBroken, oom_kills: u64::from(oom), ..RunEvidence::default() }
 }
 
 /// The step as the agent is told it.

@@ -14,18 +14,18 @@ const COMPLAINT_BYTES: usize = 2_048;
 
 /// Why no further event came.
 #[derive(Debug)]
-pub(crate) enum Broken {
+pub(crate) enum Lost {
     /// The connection ended, or a write failed.
     Ended(String),
     /// What came isn't the protocol.
     Frame(FrameError),
 }
 
-impl std::fmt::Display for Broken {
+impl std::fmt::Display for Lost {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Broken::Ended(reason) => formatter.write_str(reason),
-            Broken::Frame(error) => error.fmt(formatter),
+            Lost::Ended(reason) => formatter.write_str(reason),
+            Lost::Frame(error) => error.fmt(formatter),
         }
     }
 }
@@ -58,17 +58,17 @@ impl Conversation {
     }
 
     /// Sends a frame. Not cancel-safe: a dropped send leaves half a frame.
-    pub(crate) async fn send(&mut self, request: &Request) -> Result<(), Broken> {
+    pub(crate) async fn send(&mut self, request: &Request) -> Result<(), Lost> {
         let frame = request.encode(self.sent);
         self.sent = self.sent.wrapping_add(1);
-        self.input.write_all(&frame).await.map_err(|error| Broken::Ended(error.to_string()))?;
-        self.input.flush().await.map_err(|error| Broken::Ended(error.to_string()))
+        self.input.write_all(&frame).await.map_err(|error| Lost::Ended(error.to_string()))?;
+        self.input.flush().await.map_err(|error| Lost::Ended(error.to_string()))
     }
 
     /// The next frame. Cancel-safe: what has arrived stays in the buffer.
-    pub(crate) async fn next(&mut self) -> Result<Event, Broken> {
+    pub(crate) async fn next(&mut self) -> Result<Event, Lost> {
         loop {
-            if let Some(event) = self.take().map_err(Broken::Frame)? {
+            if let Some(event) = self.take().map_err(Lost::Frame)? {
                 return Ok(event);
             }
             match self.output.next().await {
@@ -77,8 +77,8 @@ impl Conversation {
                     self.complaint.extend_from_slice(&message[..message.len().min(room)]);
                 }
                 Some(Ok(output)) => self.buffer.extend_from_slice(&output.into_bytes()),
-                Some(Err(error)) => return Err(Broken::Ended(error.to_string())),
-                None => return Err(Broken::Ended("the container's output ended".to_owned())),
+                Some(Err(error)) => return Err(Lost::Ended(error.to_string())),
+                None => return Err(Lost::Ended("the container's output ended".to_owned())),
             }
         }
     }

@@ -34,6 +34,15 @@ pub struct Engine {
     socket: String,
 }
 
+/// What is asked of an image.
+#[derive(Debug, Clone)]
+pub(crate) struct Image {
+    /// The id of its content.
+    pub(crate) id: String,
+    /// The folders it wants volumes for.
+    pub(crate) volumes: Vec<String>,
+}
+
 /// A container as listed.
 #[derive(Debug, Clone)]
 pub(crate) struct Listed {
@@ -76,10 +85,13 @@ impl Engine {
         call("ping the engine", CALL, self.docker.ping()).await.map(drop)
     }
 
-    /// The id of an image's content, or `None` when the engine doesn't have it.
-    pub(crate) async fn image_id(&self, reference: &str) -> Result<Option<String>, EngineError> {
+    /// An image by its reference, or `None` when the engine doesn't have it.
+    pub(crate) async fn image(&self, reference: &str) -> Result<Option<Image>, EngineError> {
         match call("inspect an image", CALL, self.docker.inspect_image(reference)).await {
-            Ok(image) => Ok(image.id),
+            Ok(image) => Ok(Some(Image {
+                id: image.id.unwrap_or_default(),
+                volumes: image.config.and_then(|config| config.volumes).unwrap_or_default(),
+            })),
             Err(error) if error.status == Some(404) => Ok(None),
             Err(error) => Err(error),
         }

@@ -94,15 +94,19 @@ impl Seen {
 }
 
 async fn follow(engine: Engine, worker_id: String, seen: Arc<Seen>) {
+    // The engine keeps some of the past (256 events), so a gap in our listening is no gap in what we hear. A container's
+    // events may come twice that way, which changes nothing.
+    let mut since = now();
     loop {
         let filters = HashMap::from([
             ("type", vec!["container".to_owned()]),
             ("event", vec!["oom".to_owned(), "die".to_owned()]),
             ("label", vec![format!("{LABEL_WORKER}={worker_id}")]),
         ]);
-        let options = EventsOptionsBuilder::default().filters(&filters).build();
+        let options = EventsOptionsBuilder::default().filters(&filters).since(&since.to_string()).build();
         let mut events = engine.docker().events(Some(options));
         while let Some(Ok(event)) = events.next().await {
+            since = event.time.unwrap_or(since);
             let id = event.actor.and_then(|actor| actor.id);
             if let (Some(id), Some(action)) = (id, event.action) {
                 seen.note(&id, &action);
@@ -111,4 +115,9 @@ async fn follow(engine: Engine, worker_id: String, seen: Arc<Seen>) {
         // The engine is away; jobs that run into that say so. Here it only has to be asked again.
         tokio::time::sleep(RECONNECT).await;
     }
+}
+
+/// Unix seconds, as the engine counts its events.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
 }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::conversation::{Broken, Conversation};
+use super::conversation::{Conversation, Lost};
 use super::slots::{Permit, Slot};
 use super::spec::{AGENT_PROCESSES, START_MEMORY_BYTES, START_PIDS, Spec};
 use super::{Need, SandboxError, Shared, agent};
@@ -30,6 +31,28 @@ pub enum StepOutcome {
     Ended(Ended),
     /// The agent died or fell silent while the program ran, which is the program's doing. The sandbox is used up.
     Broken { oom: bool, detail: String },
+}
+
+/// What came of new limits for a live sandbox.
+#[derive(Debug)]
+pub enum Resized {
+    Done,
+    /// What earlier programs left takes more memory than that, so that the kernel refuses.
+    TooLittle,
+    /// The sandbox died of it, or had died before: as [`StepOutcome::Broken`].
+    Broken { oom: bool, detail: String },
+}
+
+/// A sandbox that its program broke.
+struct Broken {
+    oom: bool,
+    detail: String,
+}
+
+impl From<Broken> for StepOutcome {
+    fn from(broken: Broken) -> StepOutcome {
+        StepOutcome::Broken { oom: broken.oom, detail: broken.detail }
+    }
 }
 
 /// A container made for one job, with an agent that has answered.
@@ -131,9 +154,9 @@ impl Sandbox {
             }
             Ok(Event::Failed { operation, errno }) => return Err(agent_failure(&operation, errno)),
             Ok(other) => return Err(SandboxError::Unexpected(format!("{other:?}"))),
-            Err(broken) => {
+            Err(lost) => {
                 let complaint = conversation.complaint();
-                return Err(SandboxError::Conversation(format!("{broken} {complaint}").trim().to_owned()));
+                return Err(SandboxError::Conversation(format!("{lost} {complaint}").trim().to_owned()));
             }
         }
         self.conversation = Some(conversation);
@@ -150,23 +173,27 @@ impl Sandbox {
         self.send_data(content).await
     }
 
-    /// Sets what the kernel holds the container to, if it isn't that already. `false` when what earlier programs left
-    /// takes more memory than that, so that the kernel refuses.
+    /// Sets what the kernel holds the container to, if it isn't that already.
     ///
     /// # Errors
-    /// When the engine fails.
-    pub async fn resize(&mut self, memory_bytes: u64, processes: u64) -> Result<bool, SandboxError> {
+    /// Only what is ours.
+    pub async fn resize(&mut self, memory_bytes: u64, processes: u64) -> Result<Resized, SandboxError> {
         let pids = processes + AGENT_PROCESSES;
         if (memory_bytes, pids) == (self.memory_bytes, self.pids) {
-            return Ok(true);
+            return Ok(Resized::Done);
         }
         match self.shared.engine.resize(&self.id, memory_bytes, pids).await {
             Ok(()) => {
                 (self.memory_bytes, self.pids) = (memory_bytes, pids);
-                Ok(true)
+                Ok(Resized::Done)
             }
             // cgroup v1 answers EBUSY when it can't get below the new limit by dropping caches.
-            Err(error) if self.touched && error.status.is_some() && error.reason.contains("busy") => Ok(false),
+            Err(error) if self.touched && error.reason.contains("busy") => Ok(Resized::TooLittle),
+            // The engine is there and refuses: the container may have died of what ran in it.
+            Err(error) if self.touched && error.status.is_some() => {
+                let Broken { oom, detail } = self.broken(error.to_string()).await?;
+                Ok(Resized::Broken { oom, detail })
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -182,53 +209,45 @@ impl Sandbox {
         stdin: &[u8],
         output: &mut (dyn FnMut(bool, &[u8]) + Send),
     ) -> Result<StepOutcome, SandboxError> {
-        let deadline = self.begin(step, stdin).await?;
-        let ended = loop {
-            let conversation = self.conversation.as_mut().ok_or_else(used_up)?;
-            match timeout_at(deadline, conversation.next()).await {
-                Ok(Ok(Event::Stdout(data))) => output(true, &data),
-                Ok(Ok(Event::Stderr(data))) => output(false, &data),
-                Ok(Ok(Event::Ended(ended))) => break ended,
-                Ok(Ok(Event::Failed { operation, errno })) => {
-                    let error = agent_failure(&operation, errno);
-                    return self.broken(error.to_string()).await;
-                }
-                Ok(Ok(other)) => return self.broken(format!("the agent said {other:?}")).await,
-                Ok(Err(broken)) => return self.broken(broken.to_string()).await,
-                Err(_) => return self.broken("the agent fell silent".to_owned()).await,
-            }
-        };
-        Ok(StepOutcome::Ended(ended))
+        self.converse(step, stdin, None, output).await
     }
 
-    /// As [`Self::run`] for a step whose stdin is streamed: `input` gives chunks until it gives none.
+    /// As [`Self::run`] for a step whose stdin is streamed: `input` gives chunks until it closes.
     ///
     /// # Errors
     /// As [`Self::run`].
     pub async fn run_streaming(
         &mut self,
         step: Step,
-        input: &mut tokio::sync::mpsc::Receiver<Vec<u8>>,
+        input: &mut mpsc::Receiver<Vec<u8>>,
         output: &mut (dyn FnMut(bool, &[u8]) + Send),
     ) -> Result<StepOutcome, SandboxError> {
-        let deadline = self.begin(step, &[]).await?;
-        let mut input_open = true;
-        let ended = loop {
+        self.converse(step, &[], Some(input), output).await
+    }
+
+    async fn converse(
+        &mut self,
+        step: Step,
+        stdin: &[u8],
+        mut input: Option<&mut mpsc::Receiver<Vec<u8>>>,
+        output: &mut (dyn FnMut(bool, &[u8]) + Send),
+    ) -> Result<StepOutcome, SandboxError> {
+        let longest = Duration::from_micros(step.wall_time_us) + SILENCE;
+        if let Err(error) = self.begin(step, stdin).await {
+            // Before any program ran it is ours; later, an agent that doesn't take a step any more is evidence.
+            return if self.touched { self.broken(error.to_string()).await.map(Into::into) } else { Err(error) };
+        }
+        self.touched = true;
+        let deadline = Instant::now() + longest;
+        let detail = loop {
             let conversation = self.conversation.as_mut().ok_or_else(used_up)?;
             let event = tokio::select! {
                 event = timeout_at(deadline, conversation.next()) => event,
-                chunk = input.recv(), if input_open => {
-                    // An agent whose program has ended passes the rest over, so a failing send is told by the next event.
-                    match chunk {
-                        Some(chunk) => {
-                            for part in chunk.chunks(CHUNK) {
-                                let _ = conversation.send(&Request::Data(part.to_vec())).await;
-                            }
-                        }
-                        None => {
-                            input_open = false;
-                            let _ = conversation.send(&Request::EndOfInput).await;
-                        }
+                chunk = next_chunk(&mut input) => {
+                    // An agent whose program has ended passes the rest over; a failing send is told by the next event.
+                    pass_on(conversation, chunk.as_deref()).await;
+                    if chunk.is_none() {
+                        input = None;
                     }
                     continue;
                 }
@@ -236,39 +255,46 @@ impl Sandbox {
             match event {
                 Ok(Ok(Event::Stdout(data))) => output(true, &data),
                 Ok(Ok(Event::Stderr(data))) => output(false, &data),
-                Ok(Ok(Event::Ended(ended))) => break ended,
-                Ok(Ok(other)) => return self.broken(format!("the agent said {other:?}")).await,
-                Ok(Err(broken)) => return self.broken(broken.to_string()).await,
-                Err(_) => return self.broken("the agent fell silent".to_owned()).await,
+                Ok(Ok(Event::Ended(ended))) => return Ok(StepOutcome::Ended(ended)),
+                Ok(Ok(Event::Failed { operation, errno })) => break agent_failure(&operation, errno).to_string(),
+                Ok(Ok(other)) => break format!("the agent said {other:?}"),
+                Ok(Err(lost)) => break lost.to_string(),
+                Err(_) => break "the agent fell silent".to_owned(),
             }
         };
-        Ok(StepOutcome::Ended(ended))
+        self.broken(detail).await.map(Into::into)
     }
 
-    async fn begin(&mut self, step: Step, stdin: &[u8]) -> Result<Instant, SandboxError> {
-        let wall_time = Duration::from_micros(step.wall_time_us);
+    async fn begin(&mut self, step: Step, stdin: &[u8]) -> Result<(), SandboxError> {
         let takes_bytes = matches!(step.stdin, Stdin::Bytes(_));
         let sent = async {
             self.send(&Request::Step(step)).await?;
             if takes_bytes { self.send_data(stdin).await } else { Ok(()) }
         };
-        timeout(SILENCE, sent).await.map_err(|_| SandboxError::NotReady(SILENCE))??;
-        self.touched = true;
-        Ok(Instant::now() + wall_time + SILENCE)
+        timeout(SILENCE, sent).await.map_err(|_| SandboxError::NotReady(SILENCE))?
     }
 
     /// Keeps the workspace as it is now, for the steps that restore it. `false` when the agent can't, which after a
-    /// program of the job has run is that program's doing (a tree too large or too deep to be a compiler's).
+    /// program of the job has run is that program's doing (a tree too large to be a compiler's); the sandbox is then
+    /// used up.
     ///
     /// # Errors
     /// Only what is ours.
     pub async fn snapshot(&mut self) -> Result<bool, SandboxError> {
-        self.send(&Request::Snapshot).await?;
-        match self.event().await? {
-            Event::Snapshotted { .. } => Ok(true),
-            Event::Failed { operation, errno } if !self.touched => Err(agent_failure(&operation, errno)),
-            _ => Ok(false),
+        let taken = async {
+            self.send(&Request::Snapshot).await?;
+            self.event().await
+        };
+        let reason = match taken.await {
+            Ok(Event::Snapshotted { .. }) => return Ok(true),
+            Ok(Event::Failed { operation, errno }) => agent_failure(&operation, errno),
+            Ok(other) => SandboxError::Unexpected(format!("{other:?}")),
+            Err(error) => error,
+        };
+        if !self.touched {
+            return Err(reason);
         }
+        self.broken(reason.to_string()).await.map(|_| false)
     }
 
     /// The snapshot's bytes, for another sandbox. They are the agent's own format and hold what the job's programs made:
@@ -277,15 +303,22 @@ impl Sandbox {
     /// # Errors
     /// Only what is ours.
     pub async fn collect(&mut self, limit: u64) -> Result<Option<Vec<u8>>, SandboxError> {
-        self.send(&Request::Collect).await?;
         let mut archive = Vec::new();
-        loop {
-            match self.event().await? {
-                Event::Data(data) if (archive.len() + data.len()) as u64 <= limit => archive.extend_from_slice(&data),
-                Event::Collected => return Ok(Some(archive)),
-                _ => return Ok(None),
-            }
-        }
+        let reason = match self.send(&Request::Collect).await {
+            Err(error) => error,
+            Ok(()) => loop {
+                match self.event().await {
+                    Ok(Event::Data(data)) if (archive.len() + data.len()) as u64 <= limit => {
+                        archive.extend_from_slice(&data);
+                    }
+                    Ok(Event::Collected) => return Ok(Some(archive)),
+                    Ok(Event::Data(_)) => return Ok(None),
+                    Ok(other) => break SandboxError::Unexpected(format!("{other:?}")),
+                    Err(error) => break error,
+                }
+            },
+        };
+        self.broken(reason.to_string()).await.map(|_| None)
     }
 
     /// Gives the agent a snapshot that another one took.
@@ -301,16 +334,16 @@ impl Sandbox {
         let conversation = self.conversation.as_mut().ok_or_else(used_up)?;
         match timeout(SILENCE, conversation.next()).await {
             Ok(Ok(event)) => Ok(event),
-            Ok(Err(broken)) => Err(SandboxError::Conversation(broken.to_string())),
+            Ok(Err(lost)) => Err(SandboxError::Conversation(lost.to_string())),
             Err(_) => Err(SandboxError::NotReady(SILENCE)),
         }
     }
 
     async fn send(&mut self, request: &Request) -> Result<(), SandboxError> {
         let conversation = self.conversation.as_mut().ok_or_else(used_up)?;
-        conversation.send(request).await.map_err(|broken| match broken {
-            Broken::Frame(error) => SandboxError::Protocol(error),
-            Broken::Ended(reason) => SandboxError::Conversation(reason),
+        conversation.send(request).await.map_err(|lost| match lost {
+            Lost::Frame(error) => SandboxError::Protocol(error),
+            Lost::Ended(reason) => SandboxError::Conversation(reason),
         })
     }
 
@@ -323,7 +356,7 @@ impl Sandbox {
 
     /// Finds out whose doing it was that the conversation broke off: the program's if the engine is well and says that
     /// the container died (or has an agent that no longer talks), ours if the engine is away.
-    async fn broken(&mut self, detail: String) -> Result<StepOutcome, SandboxError> {
+    async fn broken(&mut self, detail: String) -> Result<Broken, SandboxError> {
         if let Some(conversation) = self.conversation.take() {
             let complaint = conversation.complaint();
             if !complaint.is_empty() {
@@ -335,7 +368,7 @@ impl Sandbox {
         let fate = self.shared.fates.of(&self.id, FATE).await;
         self.shared.engine.ping().await?;
         match fate {
-            Some(fate) => Ok(StepOutcome::Broken { oom: fate.oom, detail }),
+            Some(fate) => Ok(Broken { oom: fate.oom, detail }),
             None => Err(SandboxError::Conversation(format!("{detail}, and the engine doesn't say how it ended"))),
         }
     }
@@ -379,6 +412,24 @@ impl Drop for Sandbox {
     /// The net under a cancelled job: whoever drops a sandbox instead of destroying it gets the same.
     fn drop(&mut self) {
         self.tear_down();
+    }
+}
+
+/// The next piece of a streamed stdin; never, where there is none (any more).
+async fn next_chunk(input: &mut Option<&mut mpsc::Receiver<Vec<u8>>>) -> Option<Vec<u8>> {
+    match input {
+        Some(input) => input.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn pass_on(conversation: &mut Conversation, chunk: Option<&[u8]>) {
+    let Some(chunk) = chunk else {
+        let _ = conversation.send(&Request::EndOfInput).await;
+        return;
+    };
+    for part in chunk.chunks(CHUNK) {
+        let _ = conversation.send(&Request::Data(part.to_vec())).await;
     }
 }
 
