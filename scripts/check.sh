@@ -36,6 +36,8 @@ advisories() {
 shell() {
     local scripts=()
     mapfile -t scripts < <(files | while IFS= read -r file; do
+        # Programs that tests run are specimens, some of them wrong on purpose.
+        [[ $file != tests/cases/* ]] || continue
         # By its first line: the `.sh` files among the examples are jobs, for a shell that only the sandbox names.
         if head -c 64 "$file" | head -n 1 | grep -aqE '^#!.*[/ ](sh|bash|dash)( |$)|^# shellcheck shell='; then
             printf '%s\n' "$file"

@@ -26,3 +26,4 @@ write schema/result.json schema result
 write schema/config.json schema config
 write docs/configuration.md docs configuration
 write docs/verdicts.md docs verdicts
+write docs/languages.md docs languages
