@@ -104,6 +104,7 @@ impl Request {
         report.limits =
             Some(LimitsReport { run: plan.run_limits, compile: plan.compile.as_ref().map(|command| command.limits) });
         report.image = Some(execution.image);
+        report.sandbox = Some(execution.sandbox);
         report.timeline.prepare_ms = Some(milliseconds(timing.prepare));
         report.timeline.compile_ms = timing.compile.map(milliseconds);
         report.timeline.run_ms = has_run.then(|| milliseconds(timing.run));
@@ -132,6 +133,7 @@ impl Request {
             message_id,
             worker: worker.clone(),
             image: None,
+            sandbox: None,
             timeline: Timeline {
                 sent: sent.map(|sent| rfc3339(&sent)),
                 received: rfc3339(&received),

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use crate::capture::CaptureBudget;
 use crate::job::Isolation;
 use crate::plan::{Plan, PlannedTest};
-use crate::report::ImageReport;
+use crate::report::{ImageReport, SandboxReport};
 use crate::sandbox::slots::Permit;
 use crate::sandbox::spec::Labels;
 use crate::sandbox::{Need, Sandbox, SandboxError, Sandboxes};
@@ -33,6 +33,7 @@ const MAX_ARCHIVE_BYTES: u64 = 32 << 20;
 #[derive(Debug)]
 pub struct Execution {
     pub image: ImageReport,
+    pub sandbox: SandboxReport,
     pub compile: Option<StepResult>,
     /// Empty when the compile step failed.
     pub tests: Vec<TestResult>,
@@ -77,9 +78,10 @@ pub async fn execute(
     timing.compile = plan.compile.is_some().then_some(ready.compile_took);
 
     let compile = ready.compile.take();
+    let sandbox = ready.confinement.clone();
     if compile.as_ref().is_some_and(|compile| compile.verdict != Verdict::Completed) {
         ready.destroy();
-        return Ok(Execution { image, compile, tests: Vec::new(), timing });
+        return Ok(Execution { image, sandbox, compile, tests: Vec::new(), timing });
     }
     let started = Instant::now();
     let tests = match plan.isolation {
@@ -87,7 +89,7 @@ pub async fn execute(
         Isolation::Test => run.each_in_its_own(ready, &mut budget).await?,
     };
     timing.run = started.elapsed();
-    Ok(Execution { image, compile, tests, timing })
+    Ok(Execution { image, sandbox, compile, tests, timing })
 }
 
 struct Run<'a> {
@@ -105,6 +107,7 @@ struct Ready {
     compile_took: Duration,
     /// What the compile step made, where each test gets a sandbox of its own.
     archive: Option<Vec<u8>>,
+    confinement: SandboxReport,
 }
 
 impl Ready {
@@ -131,7 +134,9 @@ impl Run<'_> {
         let limits = self.plan.first_limits();
         let mut sandbox = self.fresh(permit, limits.memory_bytes, limits.processes).await?;
         self.write_files(&mut sandbox).await?;
-        let mut ready = Ready { sandbox: None, compile: None, compile_took: Duration::ZERO, archive: None };
+        let confinement = sandbox.confinement().clone();
+        let mut ready =
+            Ready { sandbox: None, compile: None, compile_took: Duration::ZERO, archive: None, confinement };
         let Some(command) = &self.plan.compile else {
             if self.keeps_snapshot() {
                 sandbox.snapshot().await?;

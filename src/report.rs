@@ -55,6 +55,9 @@ pub struct Report {
     /// The image the job ran in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageReport>,
+    /// What confined the job; absent when it was not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<SandboxReport>,
     pub timeline: Timeline,
     /// As the producer gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,6 +138,22 @@ pub struct ImageReport {
     pub reference: String,
     /// The engine's id of the image's content.
     pub digest: String,
+}
+
+/// What confined a job: two results with equal values here were made under equal conditions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SandboxReport {
+    /// A hash of everything in the container's configuration that confines and is the same for all jobs, and of the agent.
+    pub profile: String,
+    /// The engine's runtime, where the operator named one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<String>,
+    /// The kernel's Landlock ABI that programs were put under; 0 without.
+    pub landlock: u8,
+    /// The version of the cgroup hierarchy that measured, 1 or 2.
+    pub cgroup: u8,
+    /// Whether the job had CPUs of its own.
+    pub pinned: bool,
 }
 
 /// When things happened (RFC 3339, UTC) and how long they took (milliseconds, monotonic).

@@ -106,6 +106,8 @@ pub(crate) struct Shared {
     pub(crate) slots: Slots,
     pub(crate) fates: Fates,
     pub(crate) agent: OnceCell<String>,
+    /// [`spec::profile_id`] of the settings.
+    pub(crate) profile: String,
     pub(crate) teardowns: TaskTracker,
 }
 
@@ -118,6 +120,7 @@ impl Sandboxes {
         let engine = Engine::connect(&settings.engine_socket).await?;
         sweep::orphans(&engine, &settings.worker_id).await?;
         let slots = Slots::claim(&settings)?;
+        let profile = spec::profile_id(settings.runtime.as_deref());
         let fates = Fates::watch(&engine, &settings.worker_id);
         Ok(Sandboxes(Arc::new(Shared {
             engine,
@@ -125,6 +128,7 @@ impl Sandboxes {
             slots,
             fates,
             agent: OnceCell::new(),
+            profile,
             teardowns: TaskTracker::new(),
         })))
     }

@@ -125,6 +125,7 @@ fn copy(report: &Report, step: &mut dyn FnMut(&StepReport) -> StepReport) -> Rep
         message_id: report.message_id.clone(),
         worker: report.worker.clone(),
         image: report.image.clone(),
+        sandbox: report.sandbox.clone(),
         timeline: report.timeline.clone(),
         metadata: report.metadata.clone(),
     }

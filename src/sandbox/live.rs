@@ -10,6 +10,7 @@ use super::conversation::{Conversation, Lost};
 use super::slots::{Permit, Slot};
 use super::spec::{AGENT_PROCESSES, START_MEMORY_BYTES, START_PIDS, Spec};
 use super::{Need, SandboxError, Shared, agent};
+use crate::report::SandboxReport;
 use crate::protocol::{CHUNK, Ended, Event, Request, Stdin, Step, VERSION};
 
 /// From start to the agent's greeting. Seconds on a busy host; past this something is wrong with the host.
@@ -64,6 +65,7 @@ pub struct Sandbox {
     slot: Option<Slot>,
     memory_bytes: u64,
     pids: u64,
+    confinement: SandboxReport,
     /// Whether a program of the job has run: from then on, a failing agent is evidence about it.
     touched: bool,
 }
@@ -90,6 +92,7 @@ async fn start(
     volume: &str,
 ) -> Result<Sandbox, (SandboxError, Slot)> {
     let cpus = slot.cpu.map(|cpu| cpu.to_string());
+    let pinned = cpus.is_some();
     let spec = Spec {
         image: &need.image.digest,
         memory_bytes: need.memory_bytes,
@@ -120,6 +123,13 @@ async fn start(
         slot: Some(slot),
         memory_bytes: need.memory_bytes.max(START_MEMORY_BYTES),
         pids: (need.processes + AGENT_PROCESSES).max(START_PIDS),
+        confinement: SandboxReport {
+            profile: shared.profile.clone(),
+            runtime: shared.settings.runtime.clone(),
+            landlock: 0,
+            cgroup: 0,
+            pinned,
+        },
         touched: false,
     };
     match sandbox.greet().await {
@@ -136,6 +146,11 @@ impl Sandbox {
         &self.id
     }
 
+    /// What confines whatever runs here.
+    pub fn confinement(&self) -> &SandboxReport {
+        &self.confinement
+    }
+
     async fn greet(&mut self) -> Result<(), SandboxError> {
         let attached = self.shared.engine.attach(&self.id).await?;
         self.shared.engine.start(&self.id).await?;
@@ -147,7 +162,8 @@ impl Sandbox {
         };
         let answer = timeout(READY, greeting).await.map_err(|_| SandboxError::NotReady(READY))?;
         match answer {
-            Ok(Event::Ready { version: VERSION, nonce: echoed, network, .. }) if echoed == nonce => {
+            Ok(Event::Ready { version: VERSION, nonce: echoed, network, landlock, cgroup }) if echoed == nonce => {
+                (self.confinement.landlock, self.confinement.cgroup) = (landlock, cgroup);
                 if network {
                     return Err(SandboxError::Network);
                 }

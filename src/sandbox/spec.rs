@@ -6,6 +6,8 @@ use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigCgroupnsModeEnum, HostConfigLogConfig, ResourcesUlimits,
 };
 
+use sha2::{Digest, Sha256};
+
 use super::agent;
 use super::seccomp;
 use crate::protocol::WORKSPACE;
@@ -137,6 +139,29 @@ impl Spec<'_> {
     }
 }
 
+/// Names everything that confines a job and is the same for all jobs: the first twelve hexadecimal digits of a hash over
+/// the create call of a reference sandbox and the agent. What a job's own limits vary is in its result's `limits`.
+pub fn profile_id(runtime: Option<&str>) -> String {
+    let nobody = Labels { worker: String::new(), job: String::new(), execution: String::new(), deadline: 0 };
+    let reference = Spec {
+        image: "",
+        memory_bytes: START_MEMORY_BYTES,
+        processes: START_PIDS,
+        disk_bytes: 0,
+        uid: 0,
+        cpus: Some(""),
+        runtime,
+        agent_volume: "",
+        labels: &nobody,
+    };
+    // A `Value` has its keys in order, so that the text is the same each time.
+    let body = serde_json::to_value(reference.create_body()).unwrap_or_default().to_string();
+    let mut hash = Sha256::new();
+    hash.update(body);
+    hash.update(agent::hash());
+    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl Labels {
     pub fn to_map(&self) -> HashMap<String, String> {
         HashMap::from([
@@ -212,5 +237,12 @@ mod tests {
         assert_eq!(host.pids_limit, Some(32));
         assert_eq!(host.nano_cpus, Some(1_000_000_000));
         assert_eq!(host.runtime.as_deref(), Some("runsc"));
+    }
+
+    #[test]
+    fn the_profile_is_the_same_each_time_and_depends_on_the_runtime() {
+        assert_eq!(profile_id(None), profile_id(None));
+        assert_ne!(profile_id(None), profile_id(Some("runsc")));
+        assert_eq!(profile_id(None).len(), 12);
     }
 }
