@@ -113,6 +113,9 @@ pub struct RunArgs {
     /// How many jobs run at a time [default: worker.slots, else one for each CPU]
     #[arg(long, value_name = "N", requires = "jobs", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub concurrency: Option<u16>,
+    /// Leave the sandbox alive afterwards, and say how to look into it.
+    #[arg(long, conflicts_with = "jobs")]
+    pub keep: bool,
     /// Keep the results that are in the output file and leave out their jobs.
     #[arg(long, requires = "jobs")]
     pub resume: bool,

@@ -49,7 +49,7 @@ pub async fn run(cli: Cli) -> ExitCode {
             telemetry::start(&config.log, Some("warn"));
             match (&args.file, &args.job, &args.jobs) {
                 (Some(file), _, _) => run_file::run(&config, file, &args).await,
-                (_, Some(job), _) => run_job::run(&config, job).await,
+                (_, Some(job), _) => run_job::run(&config, job, args.keep).await,
                 (_, _, Some(jobs)) => run_jobs::run(&config, jobs, &args).await,
                 (None, None, None) => BAD_CONFIGURATION.into(),
             }

@@ -10,7 +10,7 @@ use crate::checker::Checker;
 use crate::job::{Environment, Isolation, Job, JobFile, Rejection, Test};
 use crate::language::{Language, Languages, Placeholders, expand};
 use crate::limits::{Limits, LimitsPolicy, LimitsRequest};
-use crate::protocol::WORKSPACE;
+use crate::protocol::{PROGRAM_PATH, WORKSPACE};
 
 /// The operator's word on jobs.
 #[derive(Debug, Clone)]
@@ -68,7 +68,7 @@ const PAGE_BYTES: u64 = 4096;
 
 /// The environment that every program sees, before the language's and the job's own variables.
 const ENVIRONMENT: [(&str, &str); 4] = [
-    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+    ("PATH", PROGRAM_PATH),
     ("HOME", WORKSPACE),
     ("TMPDIR", "/tmp"),
     ("LANG", "C.UTF-8"),

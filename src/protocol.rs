@@ -34,6 +34,9 @@ pub const HEADER: usize = 9;
 /// Where the program's files are, and its working directory.
 pub const WORKSPACE: &str = "/box";
 
+/// Where programs are looked for.
+pub const PROGRAM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// What can be wrong with bytes that should be a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrameError {

@@ -82,6 +82,8 @@ pub struct Settings {
     /// Memory of all live sandboxes together, in bytes.
     pub memory_bytes: u64,
     pub worker_id: String,
+    /// Leaves every sandbox alive when its job is over, for somebody to look into, until its deadline.
+    pub keep: bool,
 }
 
 /// What a job needs of its sandbox before its first step.

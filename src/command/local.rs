@@ -14,10 +14,21 @@ const MEMORY_SHARE: f64 = 0.8;
 /// Assumed where `/proc/meminfo` can't be read.
 const FALLBACK_MEMORY_BYTES: u64 = 2 << 30;
 
-/// Opens the engine and puts the parts together. `slots` stands in for the configuration's.
-pub(super) async fn pipeline(config: &Config, slots: Option<usize>, bounds: Bounds) -> Result<Pipeline, SandboxError> {
+/// How a command departs from the configuration.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Local {
+    /// In place of the configuration's.
+    pub(super) slots: Option<usize>,
+    pub(super) bounds: Bounds,
+    /// Sandboxes stay when their jobs are over.
+    pub(super) keep: bool,
+}
+
+/// Opens the engine and puts the parts together.
+pub(super) async fn pipeline(config: &Config, local: Local) -> Result<Pipeline, SandboxError> {
+    let Local { slots, bounds, keep } = local;
     let worker = worker_report(config);
-    let sandboxes = Sandboxes::open(settings(config, slots, &worker.id)).await?;
+    let sandboxes = Sandboxes::open(Settings { keep, ..settings(config, slots, &worker.id) }).await?;
     Ok(Pipeline { sandboxes, policy: policy(config), worker, bounds })
 }
 
@@ -41,6 +52,7 @@ fn settings(config: &Config, slots: Option<usize>, worker_id: &str) -> Settings 
         slots,
         memory_bytes: memory,
         worker_id: worker_id.to_owned(),
+        keep: false,
     }
 }
 

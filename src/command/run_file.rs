@@ -8,13 +8,14 @@ use std::process::ExitCode;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
-use super::{BAD_CONFIGURATION, INTERRUPTED, local};
+use super::local::{self, Local};
+use super::{BAD_CONFIGURATION, INTERRUPTED};
 use crate::answer::sentence;
 use crate::capture::Captured;
 use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::execute::{Interactive, StepResult};
-use crate::job::{Bounds, Environment, Isolation, Job, JobFile, Test};
+use crate::job::{Environment, Isolation, Job, JobFile, Test};
 use crate::language::Language;
 use crate::limits::LimitsRequest;
 use crate::plan::Plan;
@@ -42,7 +43,7 @@ pub(super) async fn run(config: &Config, file: &Path, args: &RunArgs) -> ExitCod
         Ok(plan) => plan,
         Err(rejection) => return fail(&rejection, BAD_CONFIGURATION),
     };
-    let pipeline = match local::pipeline(config, Some(1), Bounds::default()).await {
+    let pipeline = match local::pipeline(config, Local { slots: Some(1), keep: args.keep, ..Local::default() }).await {
         Ok(pipeline) => pipeline,
         Err(error) => return fail(&error, CAISSON_FAILED),
     };

@@ -4,7 +4,8 @@ use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{INTERRUPTED, failed, local, print};
+use super::local::{self, Local};
+use super::{INTERRUPTED, failed, print};
 use crate::answer::Origin;
 use crate::config::Config;
 use crate::job::Bounds;
@@ -12,12 +13,13 @@ use crate::job::Bounds;
 /// Bytes of a job that doesn't come in a message: test data and sources may be larger than a queue would carry.
 pub(super) const LOCAL_BODY_BYTES: usize = 64 << 20;
 
-pub(super) async fn run(config: &Config, path: &Path) -> ExitCode {
+pub(super) async fn run(config: &Config, path: &Path, keep: bool) -> ExitCode {
+    let bounds = Bounds { body_bytes: LOCAL_BODY_BYTES };
     let body = match read(path) {
         Ok(body) => body,
         Err(error) => return failed(&format!("{}: {error}", path.display())),
     };
-    let pipeline = match local::pipeline(config, Some(1), Bounds { body_bytes: LOCAL_BODY_BYTES }).await {
+    let pipeline = match local::pipeline(config, Local { slots: Some(1), bounds, keep }).await {
         Ok(pipeline) => pipeline,
         Err(error) => return failed(&error),
     };

@@ -16,7 +16,8 @@ use tokio_util::task::TaskTracker;
 
 use self::progress::Progress;
 use super::run_job::LOCAL_BODY_BYTES;
-use super::{FAILED, INTERRUPTED, failed, local};
+use super::local::{self, Local};
+use super::{FAILED, INTERRUPTED, failed};
 use crate::answer::{Origin, Request};
 use crate::cli::RunArgs;
 use crate::config::Config;
@@ -49,8 +50,8 @@ async fn all(config: &Config, jobs: &Path, out: &Path, args: &RunArgs) -> Result
     let output = open_output(out, args.resume).await.map_err(|error| named(out, error))?;
 
     let bounds = Bounds { body_bytes: LOCAL_BODY_BYTES };
-    let concurrency = args.concurrency.map(usize::from);
-    let pipeline = local::pipeline(config, concurrency, bounds).await.map_err(|error| error.to_string())?;
+    let slots = args.concurrency.map(usize::from);
+    let pipeline = local::pipeline(config, Local { slots, bounds, keep: false }).await.map_err(|error| error.to_string())?;
     let pipeline = Arc::new(pipeline);
     let (sender, receiver) = mpsc::channel(64);
     let progress = Progress::new(total, answered.len());

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{BAD_CONFIGURATION, failed, local};
+use super::local::{self, Local};
+use super::{BAD_CONFIGURATION, failed};
 use crate::config::Config;
-use crate::job::Bounds;
 use crate::queue::{Inbox, Outbox, Sqs};
 use crate::sandbox::SandboxError;
 use crate::shutdown::Shutdown;
@@ -41,7 +41,7 @@ pub(super) async fn run(config: &Config) -> ExitCode {
             "the incoming queue has no dead-letter queue: a message that can never be answered comes back for ever"
         );
     }
-    let pipeline = match local::pipeline(config, None, Bounds::default()).await {
+    let pipeline = match local::pipeline(config, Local::default()).await {
         Ok(pipeline) => pipeline,
         Err(error) => return failed(&error),
     };

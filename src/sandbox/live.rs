@@ -102,6 +102,7 @@ async fn start(
         cpus: cpus.as_deref(),
         runtime: shared.settings.runtime.as_deref(),
         agent_volume: volume,
+        keep: shared.settings.keep,
         labels: &need.labels,
     };
     let name = format!("caisson-{}", uuid::Uuid::new_v4().simple());
@@ -396,6 +397,11 @@ impl Sandbox {
 
     fn tear_down(&mut self) {
         let Some(slot) = self.slot.take() else { return };
+        if self.shared.settings.keep && self.conversation.is_some() {
+            tell_kept(&self.id, slot.uid);
+            // Our end of the connection closes; the agent goes on waiting for a step.
+            return;
+        }
         let shared = self.shared.clone();
         let id = std::mem::take(&mut self.id);
         let conversation = self.conversation.take();
@@ -429,6 +435,15 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         self.tear_down();
     }
+}
+
+fn tell_kept(id: &str, uid: u32) {
+    let short = id.get(..12).unwrap_or(id);
+    eprintln!(
+        "caisson: kept the sandbox {short}, with the workspace as the last program left it. Look into it with\n  \
+         docker exec -it -u {uid} -w /box {short} bash      (or another program of its image)\n\
+         and remove it with\n  docker rm -f {short}\nA worker on this host removes it after its deadline."
+    );
 }
 
 /// The next piece of a streamed stdin; never, where there is none (any more).

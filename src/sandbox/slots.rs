@@ -192,6 +192,7 @@ mod tests {
             slots,
             memory_bytes: 1 << 30,
             worker_id: String::new(),
+            keep: false,
         }
     }
 

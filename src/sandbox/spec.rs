@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::agent;
 use super::seccomp;
-use crate::protocol::WORKSPACE;
+use crate::protocol::{PROGRAM_PATH, WORKSPACE};
 
 /// Names a worker's containers, so that it (or the next one) finds and removes what a crash left.
 pub const LABEL_WORKER: &str = "caisson.worker";
@@ -58,6 +58,8 @@ pub struct Spec<'a> {
     pub cpus: Option<&'a str>,
     pub runtime: Option<&'a str>,
     pub agent_volume: &'a str,
+    /// Stays alive without its worker, for somebody to look into.
+    pub keep: bool,
     pub labels: &'a Labels,
 }
 
@@ -104,7 +106,7 @@ impl Spec<'_> {
             entrypoint: Some(vec![agent::PROGRAM.to_owned()]),
             cmd: Some(vec![]),
             working_dir: Some("/".to_owned()),
-            env: Some(vec!["PATH=/".to_owned()]),
+            env: Some(vec![format!("PATH={PROGRAM_PATH}")]),
             healthcheck: Some(bollard::models::HealthConfig {
                 test: Some(vec!["NONE".to_owned()]),
                 ..Default::default()
@@ -118,7 +120,7 @@ impl Spec<'_> {
             attach_stderr: Some(true),
             open_stdin: Some(true),
             // The dead man's switch: the container's stdin closes when the worker's connection does.
-            stdin_once: Some(true),
+            stdin_once: Some(!self.keep),
             tty: Some(false),
             labels: Some(self.labels.to_map()),
             host_config: Some(host),
@@ -152,6 +154,7 @@ pub fn profile_id(runtime: Option<&str>) -> String {
         cpus: Some(""),
         runtime,
         agent_volume: "",
+        keep: false,
         labels: &nobody,
     };
     // A `Value` has its keys in order, so that the text is the same each time.
@@ -207,6 +210,7 @@ mod tests {
             cpus: Some("1"),
             runtime: None,
             agent_volume: "caisson-agent-0123456789abcdef",
+            keep: false,
             labels: &labels,
         };
         let mut body = serde_json::to_value(spec.create_body()).expect("a create call serializes");
@@ -229,6 +233,7 @@ mod tests {
             cpus: None,
             runtime: Some("runsc"),
             agent_volume: "v",
+            keep: true,
             labels: &labels,
         };
         let host = spec.create_body().host_config.expect("there is a host configuration");
@@ -237,6 +242,7 @@ mod tests {
         assert_eq!(host.pids_limit, Some(32));
         assert_eq!(host.nano_cpus, Some(1_000_000_000));
         assert_eq!(host.runtime.as_deref(), Some("runsc"));
+        assert_eq!(spec.create_body().stdin_once, Some(false), "a kept sandbox doesn't end with its worker");
     }
 
     #[test]

@@ -33,6 +33,10 @@ fn is_orphan(labels: &HashMap<String, String>, worker_id: &str, now: u64) -> boo
 
 /// At the end: nothing of this worker stays.
 pub(crate) async fn close(shared: &Shared) {
+    // What was kept is there to be looked into, and needs the agent's volume.
+    if shared.settings.keep {
+        return;
+    }
     let ours = [format!("{LABEL_WORKER}={}", shared.settings.worker_id)];
     let gone = async {
         loop {
