@@ -184,13 +184,23 @@ impl Engine {
         call("create a volume", CALL, self.docker.create_volume(request)).await.map(drop)
     }
 
-    /// Removes a volume. One that is gone already or in use is success: then it isn't ours to remove.
-    pub(crate) async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
+    /// Removes a volume; one that is gone already is success. `false`: a container has it.
+    pub(crate) async fn remove_volume(&self, name: &str) -> Result<bool, EngineError> {
         let none = None::<query::RemoveVolumeOptions>;
         match call("remove a volume", CALL, self.docker.remove_volume(name, none)).await {
-            Err(error) if matches!(error.status, Some(404 | 409)) => Ok(()),
-            outcome => outcome,
+            Ok(()) => Ok(true),
+            Err(error) if error.status == Some(404) => Ok(true),
+            Err(error) if error.status == Some(409) => Ok(false),
+            Err(error) => Err(error),
         }
+    }
+
+    /// Whether any container has the volume.
+    pub(crate) async fn is_volume_used(&self, name: &str) -> Result<bool, EngineError> {
+        let filters = HashMap::from([("volume".to_owned(), vec![name.to_owned()])]);
+        let options = query::ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+        let users = call("list containers", CALL, self.docker.list_containers(Some(options))).await?;
+        Ok(!users.is_empty())
     }
 }
 

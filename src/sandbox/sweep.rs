@@ -58,10 +58,24 @@ pub(crate) async fn close(shared: &Shared) {
         tracing::error!(worker.id = shared.settings.worker_id, "containers are left; remove them by the label {LABEL_WORKER}");
     }
     if shared.agent.initialized()
-        && let Err(error) = shared.engine.remove_volume(&agent::volume_name()).await
+        && let Err(error) = remove_volume(&shared.engine).await
     {
         tracing::warn!(%error, "the agent's volume could not be removed");
     }
+}
+
+/// Removes the agent's volume, unless another worker's container has it.
+async fn remove_volume(engine: &Engine) -> Result<(), EngineError> {
+    let volume = agent::volume_name();
+    let removed = async {
+        // The engine lets go of a volume a moment after its last container has gone from the list.
+        while !engine.remove_volume(&volume).await? && !engine.is_volume_used(&volume).await? {
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
+    };
+    // Past the limit nobody has it and it still can't be removed: the next worker of this build uses it.
+    tokio::time::timeout(CLOSE, removed).await.unwrap_or(Ok(()))
 }
 
 #[cfg(test)]

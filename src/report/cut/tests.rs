@@ -62,6 +62,7 @@ fn report(tests: impl IntoIterator<Item = StepReport>) -> Report {
         message_id: Some("0a6f6f80-0c5d-44d7-9d2e-5b44a3a7f4a0".to_owned()),
         worker: WorkerReport { id: "w-1".to_owned(), version: "0.1.0".to_owned(), host: "ip-10-0-0-1".to_owned() },
         image: Some(ImageReport { reference: "python:3".to_owned(), digest: format!("sha256:{}", "0".repeat(64)) }),
+        sandbox: None,
         timeline: Timeline {
             sent: Some(time()),
             received: time(),
