@@ -21,6 +21,7 @@ macro_rules! host {
 
 // Vocabulary: no I/O, no async, no AWS, no Docker.
 pub mod cgroup;
+pub mod network;
 pub mod protocol;
 host! {
     pub mod limits;

@@ -18,6 +18,7 @@ pub mod spec;
 mod sweep;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub use engine::{Engine, EngineError};
@@ -108,8 +109,8 @@ pub(crate) struct Shared {
     pub(crate) slots: Slots,
     pub(crate) fates: Fates,
     pub(crate) agent: OnceCell<String>,
-    /// [`spec::profile_id`] of the settings.
-    pub(crate) profile: String,
+    /// Whether the runtime was seen to need [`agent::READABLE_PROGRAM`].
+    pub(crate) readable_agent: AtomicBool,
     pub(crate) teardowns: TaskTracker,
 }
 
@@ -122,7 +123,6 @@ impl Sandboxes {
         let engine = Engine::connect(&settings.engine_socket).await?;
         sweep::orphans(&engine, &settings.worker_id).await?;
         let slots = Slots::claim(&settings)?;
-        let profile = spec::profile_id(settings.runtime.as_deref());
         let fates = Fates::watch(&engine, &settings.worker_id);
         Ok(Sandboxes(Arc::new(Shared {
             engine,
@@ -130,7 +130,7 @@ impl Sandboxes {
             slots,
             fates,
             agent: OnceCell::new(),
-            profile,
+            readable_agent: AtomicBool::new(false),
             teardowns: TaskTracker::new(),
         })))
     }

@@ -5,8 +5,9 @@
 //! started, with the empty volume over the agent's folder; the engine copies what the image has there, modes included.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
-use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType};
+use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, MountVolumeOptions};
 use sha2::{Digest, Sha256};
 
 use super::SandboxError;
@@ -16,20 +17,25 @@ use super::engine::Engine;
 pub const FOLDER: &str = "/caisson";
 pub const PROGRAM: &str = "/caisson/agent";
 
+/// The same program, readable: gVisor's loader opens a program as its user does, and can't start the other.
+pub const READABLE_PROGRAM: &str = "/caisson/agent.readable";
+
 /// Marks the volumes; its value is the agent's hash.
 pub const LABEL: &str = "caisson.agent";
 
 /// The static program that `build.rs` made.
 static AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/caisson-agent"));
 
-/// The volume's name, from a hash of the agent's bytes: workers of one build share it, others don't.
+/// The volume's name, from a hash of its content: workers of one build share it, others don't.
 pub fn volume_name() -> String {
     format!("caisson-agent-{}", hash())
 }
 
-/// The first 16 hexadecimal digits of the agent's SHA-256.
-pub fn hash() -> String {
-    Sha256::digest(AGENT).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+/// The first 16 hexadecimal digits of a SHA-256 over all that the volume holds.
+pub fn hash() -> &'static str {
+    static HASH: LazyLock<String> =
+        LazyLock::new(|| Sha256::digest(archive()).iter().take(8).map(|byte| format!("{byte:02x}")).collect());
+    &HASH
 }
 
 /// Makes sure that the volume is there and filled. Returns its name.
@@ -51,12 +57,12 @@ pub(crate) async fn fill(engine: &Engine, volume: &str) -> Result<(), SandboxErr
     let unique = uuid::Uuid::new_v4().simple().to_string();
     let repository = "caisson-agent";
     let reference = format!("{repository}:{unique}");
-    engine.create_volume(volume, HashMap::from([(LABEL.to_owned(), hash())])).await?;
+    engine.create_volume(volume, HashMap::from([(LABEL.to_owned(), hash().to_owned())])).await?;
     engine.import(repository, &unique, archive()).await?;
     let body = ContainerCreateBody {
         image: Some(reference.clone()),
         cmd: Some(vec![PROGRAM.to_owned()]),
-        labels: Some(HashMap::from([(LABEL.to_owned(), hash())])),
+        labels: Some(HashMap::from([(LABEL.to_owned(), hash().to_owned())])),
         host_config: Some(HostConfig { mounts: Some(vec![mount(volume, false)]), ..HostConfig::default() }),
         ..ContainerCreateBody::default()
     };
@@ -76,14 +82,16 @@ pub(crate) fn mount(volume: &str, read_only: bool) -> Mount {
         source: Some(volume.to_owned()),
         typ: Some(MountType::VOLUME),
         read_only: Some(read_only),
+        // An empty volume is to stay empty in a job's container, or the image's own folder of that name would fill it.
+        volume_options: Some(MountVolumeOptions { no_copy: Some(read_only), ..MountVolumeOptions::default() }),
         ..Mount::default()
     }
 }
 
 /// A root file system with the agent and nothing else. Mode 0111: whoever can't read a program can't trace it from its
-/// first instruction on.
+/// first instruction on, before it has made itself undumpable.
 fn archive() -> Vec<u8> {
-    let mut builder = tar::Builder::new(Vec::with_capacity(AGENT.len() + 4096));
+    let mut builder = tar::Builder::new(Vec::with_capacity(2 * AGENT.len() + 8192));
     let mut add = |path: &str, kind: tar::EntryType, mode: u32, content: &[u8]| {
         let mut header = tar::Header::new_ustar();
         header.set_entry_type(kind);
@@ -93,5 +101,6 @@ fn archive() -> Vec<u8> {
     };
     add("caisson/", tar::EntryType::Directory, 0o555, &[]);
     add("caisson/agent", tar::EntryType::Regular, 0o111, AGENT);
+    add("caisson/agent.readable", tar::EntryType::Regular, 0o555, AGENT);
     builder.into_inner().expect("a tar in memory can't fail to be written")
 }

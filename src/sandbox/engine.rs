@@ -127,6 +127,16 @@ impl Engine {
         call("set a container's limits", CALL, self.docker.update_container(id, body)).await.map(drop)
     }
 
+    /// Whether a container exists and runs.
+    pub(crate) async fn is_running(&self, id: &str) -> Result<bool, EngineError> {
+        let none = None::<query::InspectContainerOptions>;
+        match call("inspect a container", CALL, self.docker.inspect_container(id, none)).await {
+            Ok(container) => Ok(container.state.and_then(|state| state.running).unwrap_or(false)),
+            Err(error) if error.status == Some(404) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Kills and removes. A container that is gone already, or is being removed, is success.
     pub(crate) async fn remove(&self, id: &str) -> Result<(), EngineError> {
         let options = query::RemoveContainerOptionsBuilder::default().force(true).v(true).build();

@@ -1,6 +1,7 @@
 //! One live sandbox, from create to gone.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -8,7 +9,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::conversation::{Conversation, Lost};
 use super::slots::{Permit, Slot};
-use super::spec::{AGENT_PROCESSES, START_MEMORY_BYTES, START_PIDS, Spec};
+use super::spec::{AGENT_PROCESSES, START_MEMORY_BYTES, START_PIDS, Spec, profile_id};
 use super::{Need, SandboxError, Shared, agent};
 use crate::report::SandboxReport;
 use crate::protocol::{CHUNK, Ended, Event, Request, Stdin, Step, VERSION};
@@ -73,16 +74,25 @@ pub struct Sandbox {
 pub(crate) async fn acquire(shared: &Arc<Shared>, permit: Permit, need: &Need) -> Result<Sandbox, SandboxError> {
     let slot = shared.slots.slot(permit, need.memory_bytes).await;
     let volume = shared.agent.get_or_try_init(|| agent::install(&shared.engine)).await?;
-    match start(shared, slot, need, volume).await {
-        // Somebody removed the volume meanwhile (another worker that ended, or a prune): the engine makes an empty one
-        // in its place. Fill it and try once more.
-        Err((SandboxError::Engine(error), slot)) if error.reason.contains(agent::PROGRAM) => {
-            tracing::info!(volume, "the agent's volume is empty; filling it again");
-            agent::fill(&shared.engine, volume).await?;
-            start(shared, slot, need, volume).await.map_err(|(error, _)| error)
-        }
-        outcome => outcome.map_err(|(error, _)| error),
+    let (error, slot) = match start(shared, slot, need, volume).await {
+        Ok(sandbox) => return Ok(sandbox),
+        Err(failure) => failure,
+    };
+    let SandboxError::Engine(engine_error) = &error else { return Err(error) };
+    if !engine_error.reason.contains(agent::PROGRAM) {
+        return Err(error);
     }
+    // The engine names the agent: it couldn't be started. There are two causes that can be mended, once.
+    if engine_error.reason.contains("permission denied") {
+        tracing::info!(runtime = shared.settings.runtime, "this runtime starts only readable programs; using a readable agent");
+        shared.readable_agent.store(true, Ordering::Relaxed);
+    } else {
+        // Somebody removed the volume meanwhile (another worker that ended, or a prune), and the engine made an empty
+        // one in its place.
+        tracing::info!(volume, "the agent's volume is empty; filling it again");
+        agent::fill(&shared.engine, volume).await?;
+    }
+    start(shared, slot, need, volume).await.map_err(|(error, _)| error)
 }
 
 async fn start(
@@ -93,6 +103,9 @@ async fn start(
 ) -> Result<Sandbox, (SandboxError, Slot)> {
     let cpus = slot.cpu.map(|cpu| cpu.to_string());
     let pinned = cpus.is_some();
+    let runtime = shared.settings.runtime.as_deref();
+    let agent_program =
+        if shared.readable_agent.load(Ordering::Relaxed) { agent::READABLE_PROGRAM } else { agent::PROGRAM };
     let spec = Spec {
         image: &need.image.digest,
         memory_bytes: need.memory_bytes,
@@ -100,8 +113,9 @@ async fn start(
         disk_bytes: need.disk_bytes,
         uid: slot.uid,
         cpus: cpus.as_deref(),
-        runtime: shared.settings.runtime.as_deref(),
+        runtime,
         agent_volume: volume,
+        agent_program,
         keep: shared.settings.keep,
         labels: &need.labels,
     };
@@ -125,7 +139,7 @@ async fn start(
         memory_bytes: need.memory_bytes.max(START_MEMORY_BYTES),
         pids: (need.processes + AGENT_PROCESSES).max(START_PIDS),
         confinement: SandboxReport {
-            profile: shared.profile.clone(),
+            profile: profile_id(runtime, agent_program),
             runtime: shared.settings.runtime.clone(),
             landlock: 0,
             cgroup: 0,
@@ -206,8 +220,9 @@ impl Sandbox {
             }
             // cgroup v1 answers EBUSY when it can't get below the new limit by dropping caches.
             Err(error) if self.touched && error.reason.contains("busy") => Ok(Resized::TooLittle),
-            // The engine is there and refuses: the container may have died of what ran in it.
-            Err(error) if self.touched && error.status.is_some() => {
+            // The engine is there and refuses: the container may have died of what ran in it. One that lives and can't be
+            // changed (not every runtime can) is our trouble, not the program's.
+            Err(error) if self.touched && error.status.is_some() && !self.shared.engine.is_running(&self.id).await? => {
                 let Broken { oom, detail } = self.broken(error.to_string()).await?;
                 Ok(Resized::Broken { oom, detail })
             }

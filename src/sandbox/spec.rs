@@ -58,6 +58,8 @@ pub struct Spec<'a> {
     pub cpus: Option<&'a str>,
     pub runtime: Option<&'a str>,
     pub agent_volume: &'a str,
+    /// [`agent::PROGRAM`], or [`agent::READABLE_PROGRAM`] where the runtime needs it.
+    pub agent_program: &'a str,
     /// Stays alive without its worker, for somebody to look into.
     pub keep: bool,
     pub labels: &'a Labels,
@@ -103,7 +105,7 @@ impl Spec<'_> {
         ContainerCreateBody {
             image: Some(self.image.to_owned()),
             // The image's own entry point, arguments, folder, environment and health check decide nothing.
-            entrypoint: Some(vec![agent::PROGRAM.to_owned()]),
+            entrypoint: Some(vec![self.agent_program.to_owned()]),
             cmd: Some(vec![]),
             working_dir: Some("/".to_owned()),
             env: Some(vec![format!("PATH={PROGRAM_PATH}")]),
@@ -143,7 +145,7 @@ impl Spec<'_> {
 
 /// Names everything that confines a job and is the same for all jobs: the first twelve hexadecimal digits of a hash over
 /// the create call of a reference sandbox and the agent. What a job's own limits vary is in its result's `limits`.
-pub fn profile_id(runtime: Option<&str>) -> String {
+pub fn profile_id(runtime: Option<&str>, agent_program: &str) -> String {
     let nobody = Labels { worker: String::new(), job: String::new(), execution: String::new(), deadline: 0 };
     let reference = Spec {
         image: "",
@@ -154,6 +156,7 @@ pub fn profile_id(runtime: Option<&str>) -> String {
         cpus: Some(""),
         runtime,
         agent_volume: "",
+        agent_program,
         keep: false,
         labels: &nobody,
     };
@@ -210,6 +213,7 @@ mod tests {
             cpus: Some("1"),
             runtime: None,
             agent_volume: "caisson-agent-0123456789abcdef",
+            agent_program: agent::PROGRAM,
             keep: false,
             labels: &labels,
         };
@@ -233,6 +237,7 @@ mod tests {
             cpus: None,
             runtime: Some("runsc"),
             agent_volume: "v",
+            agent_program: agent::READABLE_PROGRAM,
             keep: true,
             labels: &labels,
         };
@@ -247,8 +252,10 @@ mod tests {
 
     #[test]
     fn the_profile_is_the_same_each_time_and_depends_on_the_runtime() {
-        assert_eq!(profile_id(None), profile_id(None));
-        assert_ne!(profile_id(None), profile_id(Some("runsc")));
-        assert_eq!(profile_id(None).len(), 12);
+        let profile = |runtime| profile_id(runtime, agent::PROGRAM);
+        assert_eq!(profile(None), profile(None));
+        assert_ne!(profile(None), profile(Some("runsc")));
+        assert_ne!(profile(None), profile_id(None, agent::READABLE_PROGRAM));
+        assert_eq!(profile(None).len(), 12);
     }
 }

@@ -16,7 +16,7 @@ use crate::{sys, tree};
 
 /// What a compile step may leave behind. A tree beyond these isn't one that a compiler makes.
 const MAX_ENTRIES: usize = 8_192;
-const MAX_PATH: usize = 1_024;
+const MAX_PATH: usize = libc::PATH_MAX as usize;
 
 const FILE: u8 = 1;
 const FOLDER: u8 = 2;

@@ -22,6 +22,7 @@ mod channel;
 mod child;
 mod confine;
 mod meter;
+mod probe;
 mod step;
 mod sys;
 mod tree;
@@ -31,6 +32,7 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
+use caisson::network::has_interface;
 use caisson::protocol::{Event, Request, Stdin, VERSION, WORKSPACE};
 
 use crate::channel::Channel;
@@ -43,6 +45,10 @@ const SCRATCH: [&str; 2] = ["/tmp", "/dev/shm"];
 fn main() -> ExitCode {
     // Anywhere but as PID 1 of a sandbox, the sweep's kill(-1) would end every process of the user.
     if std::process::id() != 1 {
+        let mut arguments = std::env::args().skip(1);
+        if arguments.next().as_deref() == Some("--probe") {
+            return probe::run(arguments.next().as_deref());
+        }
         eprintln!("caisson-agent is PID 1 of a sandbox and runs nowhere else");
         return ExitCode::from(64);
     }
@@ -188,8 +194,5 @@ fn receive(channel: &mut Channel, into: &mut File, size: u64) -> io::Result<()> 
 
 /// Whether the container has a network interface other than the loopback. No answer counts as one.
 fn has_network() -> bool {
-    match std::fs::read_dir("/sys/class/net") {
-        Ok(mut interfaces) => interfaces.any(|interface| interface.map_or(true, |found| found.file_name() != "lo")),
-        Err(_) => true,
-    }
+    std::fs::read("/proc/net/dev").map_or(true, |text| has_interface(&text))
 }

@@ -15,7 +15,8 @@ pub(crate) struct Meter {
     memory_now: File,
     /// Absent on kernels before 5.19 with cgroup v2.
     memory_peak: Option<File>,
-    memory_events: File,
+    /// Absent under gVisor, where the kernel's kill takes the whole sandbox and is seen from outside.
+    memory_events: Option<File>,
 }
 
 impl Meter {
@@ -27,7 +28,7 @@ impl Meter {
             cpu_time: File::open(paths.cpu_time)?,
             memory_now: File::open(paths.memory_now)?,
             memory_peak: File::open(paths.memory_peak).ok(),
-            memory_events: File::open(paths.memory_events)?,
+            memory_events: File::open(paths.memory_events).ok(),
         })
     }
 
@@ -51,8 +52,12 @@ impl Meter {
         self.memory_peak.as_ref().and_then(|file| read(file, number).ok()).unwrap_or(0)
     }
 
+    /// 0 where the kernel doesn't say.
     pub(crate) fn oom_kills(&self) -> io::Result<u64> {
-        read(&self.memory_events, |text| self.version.oom_kills(text))
+        match &self.memory_events {
+            Some(file) => read(file, |text| self.version.oom_kills(text)),
+            None => Ok(0),
+        }
     }
 }
 

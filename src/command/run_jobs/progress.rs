@@ -48,12 +48,9 @@ impl Progress {
             0 => String::new(),
             count => format!(", {count} were answered before"),
         };
-        eprintln!(
-            "{jobs} jobs, {} tests in {seconds:.1} s ({:.1} jobs/s){resumed}: {}",
-            self.tests,
-            jobs as f64 / seconds.max(1e-3),
-            self.counts()
-        );
+        let counts = if jobs == 0 { String::new() } else { format!(": {}", self.counts()) };
+        let rate = jobs as f64 / seconds.max(1e-3);
+        eprintln!("{jobs} jobs, {} tests in {seconds:.1} s ({rate:.1} jobs/s){resumed}{counts}", self.tests);
     }
 
     fn counts(&self) -> String {

@@ -1,0 +1,113 @@
+//! `caisson-agent --probe`: what a job's program would find if it looked around and tried things.
+//!
+//! `caisson doctor` runs it as a job's program runs: forked by the agent, under its filter and Landlock domain. It prints
+//! facts, one `key value` a line, and judges none of them; the judging is on the host, where it can be tested on recorded
+//! facts. An attempt's value is `allowed` or `refused ERRNO`. Whatever would change something is tried in a child of its
+//! own, or with the values that are in force already, so that a sandbox with a hole is still in one piece afterwards.
+//!
+//! `caisson-agent --probe files` looks for files of the image that carry privilege instead.
+
+mod attempt;
+mod calls;
+mod limits;
+mod places;
+mod reach;
+mod walk;
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// The lines of `/proc/PID/status` that say who somebody is and what they may do.
+const STATUS: [&str; 11] = [
+    "Uid",
+    "Gid",
+    "Groups",
+    "CapInh",
+    "CapPrm",
+    "CapEff",
+    "CapBnd",
+    "CapAmb",
+    "NoNewPrivs",
+    "Seccomp",
+    "Seccomp_filters",
+];
+
+/// Runs the probe and prints what it finds. `what` is the argument behind `--probe`.
+pub(crate) fn run(what: Option<&str>) -> ExitCode {
+    // Some attempts would do harm outside: on a host they would be made against its real init.
+    if !is_below_an_agent() {
+        eprintln!("caisson-agent --probe runs in a sandbox, started by its agent, and nowhere else");
+        return ExitCode::from(64);
+    }
+    // As every program is. This one's file can't be read, for which the kernel makes it undumpable at exec, and then its
+    // own files in /proc would be closed to it for another reason than the one that is being asked for.
+    let _ = crate::sys::set_dumpable(true);
+    match what {
+        Some("files") => walk::print(),
+        _ => print(),
+    }
+    ExitCode::SUCCESS
+}
+
+fn is_below_an_agent() -> bool {
+    let parent_is_first = std::os::unix::process::parent_id() == 1;
+    let name = std::fs::read_to_string("/proc/1/comm").unwrap_or_default();
+    // Both files of the agent's volume.
+    parent_is_first && matches!(name.trim_end(), "agent" | "agent.readable")
+}
+
+fn print() {
+    status("self", "/proc/self/status");
+    status("agent", "/proc/1/status");
+    for (key, path) in [("kernel", "/proc/sys/kernel/osrelease"), ("hostname", "/proc/sys/kernel/hostname")] {
+        fact(key, std::fs::read_to_string(path).unwrap_or_default().trim_end());
+    }
+    fact("landlock", calls::landlock_abi());
+    fact("confined-by", confinement_name());
+    fact("processes", processes());
+    interfaces();
+    limits::print();
+    places::print();
+    calls::print();
+    reach::print();
+    let _ = std::io::stdout().flush();
+}
+
+/// Prints a fact. A value never has a line of its own: a file name in it could otherwise invent facts.
+pub(crate) fn fact(key: &str, value: impl Display) {
+    let value: String =
+        value.to_string().chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect();
+    println!("{key} {value}");
+}
+
+fn status(whose: &str, path: &str) {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    for name in STATUS {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        if let Some(value) = line {
+            fact(&format!("{whose}.{name}"), value.split_whitespace().collect::<Vec<_>>().join(" "));
+        }
+    }
+}
+
+/// What the kernel's security module calls this process, `docker-default (enforce)` for AppArmor's usual profile.
+fn confinement_name() -> String {
+    ["/proc/self/attr/apparmor/current", "/proc/self/attr/current"]
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok())
+        .map_or_else(|| "nothing".to_owned(), |name| name.trim_end_matches(['\n', '\0']).to_owned())
+}
+
+/// How many processes there are to be seen, this one and PID 1 included.
+fn processes() -> usize {
+    let is_number = |name: &std::ffi::OsStr| name.to_str().is_some_and(|name| name.parse::<u32>().is_ok());
+    std::fs::read_dir("/proc").map_or(0, |all| all.flatten().filter(|entry| is_number(&entry.file_name())).count())
+}
+
+fn interfaces() {
+    match std::fs::read_dir("/sys/class/net") {
+        Ok(all) => all.flatten().for_each(|interface| fact("interface", interface.file_name().to_string_lossy())),
+        Err(error) => fact("interfaces", attempt::refused(&error)),
+    }
+}
