@@ -1,22 +1,27 @@
 //! Running a plan: sandboxes in, judged steps out.
 //!
-//! One sandbox serves a job's compile step and all its tests, each test in a fresh copy of the workspace; with
-//! `isolation: test` each test gets a sandbox of its own, and what the compile step made is carried over. A program that
-//! breaks its sandbox gets its verdict and a new sandbox for the tests that follow, up to [`MAX_REPLACEMENTS`] times.
+//! One sandbox serves a job's compile step and all its tests, each test in a fresh copy of the workspace. A new one is
+//! needed for each test with `isolation: test`, for other limits where the runtime can't change a live container's, and
+//! after a program broke the one it was in, which the job gets up to [`MAX_REPLACEMENTS`] times. What the compile step
+//! made is then carried over.
 
 mod interactive;
+mod stage;
 mod step;
 
 use std::time::{Duration, Instant};
 
 use crate::capture::CaptureBudget;
 use crate::job::Isolation;
-use crate::plan::{Plan, PlannedTest};
+use crate::limits::Limits;
+use crate::plan::Plan;
 use crate::report::{ImageReport, SandboxReport};
 use crate::sandbox::slots::Permit;
 use crate::sandbox::spec::Labels;
 use crate::sandbox::{Need, Sandbox, SandboxError, Sandboxes};
 use crate::verdict::{Reason, Verdict};
+
+use stage::Stage;
 
 pub use interactive::Interactive;
 pub use step::StepResult;
@@ -68,6 +73,19 @@ pub async fn execute(
     plan: &Plan,
     labels: &Labels,
 ) -> Result<Execution, SandboxError> {
+    match attempt(sandboxes, permit, plan, labels).await {
+        // Found out just now, and known from here on: the second attempt doesn't need to change a live container.
+        Err(SandboxError::CannotResize) => attempt(sandboxes, sandboxes.permit().await, plan, labels).await,
+        outcome => outcome,
+    }
+}
+
+async fn attempt(
+    sandboxes: &Sandboxes,
+    permit: Permit,
+    plan: &Plan,
+    labels: &Labels,
+) -> Result<Execution, SandboxError> {
     let image = sandboxes.resolve_image(&plan.image).await?;
     let run = Run { sandboxes, plan, labels, image: &image };
     let mut budget = CaptureBudget::new(plan.capture_bytes);
@@ -84,10 +102,7 @@ pub async fn execute(
         return Ok(Execution { image, sandbox, compile, tests: Vec::new(), timing });
     }
     let started = Instant::now();
-    let tests = match plan.isolation {
-        Isolation::Job => run.all_in_one(ready, &mut budget).await?,
-        Isolation::Test => run.each_in_its_own(ready, &mut budget).await?,
-    };
+    let tests = Stage::new(&run, ready).run_all(&mut budget).await?;
     timing.run = started.elapsed();
     Ok(Execution { image, sandbox, compile, tests, timing })
 }
@@ -101,11 +116,11 @@ struct Run<'a> {
 
 /// A sandbox with the job's files in it, compiled where there is something to compile.
 struct Ready {
-    /// `None` when the compile step broke it.
+    /// `None` when the compile step broke it, or what it made is in the archive.
     sandbox: Option<Sandbox>,
     compile: Option<StepResult>,
     compile_took: Duration,
-    /// What the compile step made, where each test gets a sandbox of its own.
+    /// What the compile step made, where tests need other sandboxes.
     archive: Option<Vec<u8>>,
     confinement: SandboxReport,
 }
@@ -119,11 +134,11 @@ impl Ready {
 }
 
 impl Run<'_> {
-    async fn fresh(&self, permit: Permit, memory_bytes: u64, processes: u64) -> Result<Sandbox, SandboxError> {
+    async fn fresh(&self, permit: Permit, limits: &Limits) -> Result<Sandbox, SandboxError> {
         let need = Need {
             image: self.image.clone(),
-            memory_bytes,
-            processes,
+            memory_bytes: limits.memory_bytes,
+            processes: limits.processes,
             disk_bytes: self.plan.disk_bytes,
             labels: self.labels.clone(),
         };
@@ -131,14 +146,13 @@ impl Run<'_> {
     }
 
     async fn prepare(&self, permit: Permit, budget: &mut CaptureBudget) -> Result<Ready, SandboxError> {
-        let limits = self.plan.first_limits();
-        let mut sandbox = self.fresh(permit, limits.memory_bytes, limits.processes).await?;
+        let mut sandbox = self.fresh(permit, self.plan.first_limits()).await?;
         self.write_files(&mut sandbox).await?;
         let confinement = sandbox.confinement().clone();
         let mut ready =
             Ready { sandbox: None, compile: None, compile_took: Duration::ZERO, archive: None, confinement };
         let Some(command) = &self.plan.compile else {
-            if self.keeps_snapshot() {
+            if self.shares_sandboxes() {
                 sandbox.snapshot().await?;
             }
             ready.sandbox = Some(sandbox);
@@ -146,9 +160,9 @@ impl Run<'_> {
         };
         let started = Instant::now();
         let (mut result, intact) = step::compile(&mut sandbox, command, budget).await?;
-        if result.verdict == Verdict::Completed && self.keeps_snapshot() {
+        if result.verdict == Verdict::Completed && (self.shares_sandboxes() || self.carries_over()) {
             let mut kept = sandbox.snapshot().await?;
-            if kept && self.plan.isolation == Isolation::Test {
+            if kept && self.carries_over() {
                 ready.archive = sandbox.collect(MAX_ARCHIVE_BYTES).await?;
                 kept = ready.archive.is_some();
             }
@@ -166,12 +180,18 @@ impl Run<'_> {
         Ok(ready)
     }
 
-    /// A snapshot is what further tests start from; a single test runs in the workspace as it is.
-    fn keeps_snapshot(&self) -> bool {
-        match self.plan.isolation {
-            Isolation::Job => self.plan.tests.len() > 1,
-            Isolation::Test => self.plan.compile.is_some(),
-        }
+    /// Whether one sandbox may serve several tests, and so needs a snapshot that each starts from. A single test runs in
+    /// the workspace as it is.
+    fn shares_sandboxes(&self) -> bool {
+        self.plan.isolation == Isolation::Job && self.plan.tests.len() > 1
+    }
+
+    /// Whether what the compile step makes has to get into other sandboxes than its own.
+    fn carries_over(&self) -> bool {
+        let first = self.plan.first_limits().container_size();
+        let same = self.plan.tests.iter().all(|test| test.command.limits.container_size() == first);
+        self.plan.compile.is_some()
+            && (self.plan.isolation == Isolation::Test || !same && !self.sandboxes.can_resize())
     }
 
     async fn write_files(&self, sandbox: &mut Sandbox) -> Result<(), SandboxError> {
@@ -179,98 +199,5 @@ impl Run<'_> {
             sandbox.write_file(&file.path, false, &file.content).await?;
         }
         Ok(())
-    }
-
-    async fn all_in_one(&self, ready: Ready, budget: &mut CaptureBudget) -> Result<Vec<TestResult>, SandboxError> {
-        let mut sandbox = ready.sandbox;
-        let mut untouched = true;
-        let mut replacements = 0;
-        let mut results = Results::new(self.plan);
-        for test in &self.plan.tests {
-            if results.stopped() {
-                results.skip(test);
-                continue;
-            }
-            if sandbox.is_none() {
-                if replacements == MAX_REPLACEMENTS {
-                    results.push(test, StepResult::not_run_after_breaking(MAX_REPLACEMENTS));
-                    continue;
-                }
-                replacements += 1;
-                let again = self.prepare(self.sandboxes.permit().await, budget).await?;
-                sandbox = again.sandbox;
-                untouched = true;
-            }
-            let Some(live) = sandbox.as_mut() else {
-                // The compile step succeeded once and breaks the sandbox now: nobody but the job can be behind that.
-                results.push(test, StepResult::not_run_after_breaking(replacements));
-                continue;
-            };
-            let (result, intact) = step::test(live, self.plan, test, !untouched, budget).await?;
-            untouched = false;
-            results.push(test, result);
-            if !intact && let Some(broken) = sandbox.take() {
-                broken.destroy();
-            }
-        }
-        if let Some(sandbox) = sandbox {
-            sandbox.destroy();
-        }
-        Ok(results.tests)
-    }
-
-    async fn each_in_its_own(&self, ready: Ready, budget: &mut CaptureBudget) -> Result<Vec<TestResult>, SandboxError> {
-        let mut results = Results::new(self.plan);
-        let Ready { sandbox: mut first, archive, .. } = ready;
-        for test in &self.plan.tests {
-            if results.stopped() {
-                results.skip(test);
-                continue;
-            }
-            let mut sandbox = match first.take() {
-                // Nothing has run in it yet, so it is as good as a new one.
-                Some(fresh) => fresh,
-                None => {
-                    let limits = &test.command.limits;
-                    let permit = self.sandboxes.permit().await;
-                    let mut sandbox = self.fresh(permit, limits.memory_bytes, limits.processes).await?;
-                    match &archive {
-                        Some(archive) => sandbox.load(archive).await?,
-                        None => self.write_files(&mut sandbox).await?,
-                    }
-                    sandbox
-                }
-            };
-            let (result, _) = step::test(&mut sandbox, self.plan, test, archive.is_some(), budget).await?;
-            sandbox.destroy();
-            results.push(test, result);
-        }
-        Ok(results.tests)
-    }
-}
-
-/// The tests so far, and whether to go on.
-struct Results {
-    tests: Vec<TestResult>,
-    stop_on_failure: bool,
-    failed: bool,
-}
-
-impl Results {
-    fn new(plan: &Plan) -> Results {
-        Results { tests: Vec::with_capacity(plan.tests.len()), stop_on_failure: plan.stop_on_failure, failed: false }
-    }
-
-    fn stopped(&self) -> bool {
-        self.stop_on_failure && self.failed
-    }
-
-    fn skip(&mut self, test: &PlannedTest) {
-        self.push(test, StepResult::skipped());
-    }
-
-    fn push(&mut self, test: &PlannedTest, step: StepResult) {
-        self.failed |= !step.verdict.is_success();
-        self.tests.push(TestResult { id: test.id.clone(), group: test.group.clone(), points: test.points, step });
     }
 }

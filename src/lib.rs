@@ -44,6 +44,7 @@ host! {
     pub mod shutdown;
     pub mod worker;
     pub mod telemetry;
+    pub mod doctor;
     pub mod cli;
     pub mod command;
     pub mod docs;

@@ -159,6 +159,13 @@ impl Limits {
     };
 }
 
+impl Limits {
+    /// The two limits that are the container's own: memory in bytes, and processes.
+    pub fn container_size(&self) -> (u64, u64) {
+        (self.memory_bytes, self.processes)
+    }
+}
+
 impl LimitsRequest {
     /// Takes `self`'s values where they are given, `fallback`'s elsewhere.
     pub fn or(&self, fallback: &LimitsRequest) -> LimitsRequest {

@@ -7,6 +7,7 @@
 //! Every error here is ours. What a program does to its own sandbox, up to killing its supervisor, isn't an error but
 //! [`StepOutcome::Broken`].
 
+mod about;
 pub mod agent;
 mod conversation;
 mod engine;
@@ -18,11 +19,15 @@ pub mod spec;
 mod sweep;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+#[cfg(test)]
+pub(crate) use about::recorded;
+pub use about::{EngineFacts, RuntimeFacts};
 pub use engine::{Engine, EngineError};
 pub use live::{Resized, Sandbox, StepOutcome};
+use bollard::models::ContainerCreateBody;
 use tokio::sync::OnceCell;
 use tokio_util::task::TaskTracker;
 
@@ -53,6 +58,8 @@ pub enum SandboxError {
     Conversation(String),
     #[error("the engine gave the sandbox a network, which it must not have; nothing was run in it")]
     Network,
+    #[error("this runtime can't change the limits of a live container; jobs get more containers from now on")]
+    CannotResize,
     #[error("no free block of user ids: {0}")]
     Uids(String),
 }
@@ -111,7 +118,24 @@ pub(crate) struct Shared {
     pub(crate) agent: OnceCell<String>,
     /// Whether the runtime was seen to need [`agent::READABLE_PROGRAM`].
     pub(crate) readable_agent: AtomicBool,
+    /// Whether the runtime was seen to be unable to change a live container's limits, as gVisor's.
+    pub(crate) cannot_resize: AtomicBool,
     pub(crate) teardowns: TaskTracker,
+    weaken: Option<Weaken>,
+}
+
+/// Takes something away from the engine's create call, given as its JSON.
+#[doc(hidden)]
+pub type Weaken = fn(&mut serde_json::Value);
+
+impl Shared {
+    /// The create call as it is sent: as it is, but in a test of who watches the watchman.
+    pub(crate) fn weakened(&self, body: ContainerCreateBody) -> ContainerCreateBody {
+        let Some(weaken) = self.weaken else { return body };
+        let mut value = serde_json::to_value(&body).unwrap_or_default();
+        weaken(&mut value);
+        serde_json::from_value(value).unwrap_or(body)
+    }
 }
 
 impl Sandboxes {
@@ -120,6 +144,20 @@ impl Sandboxes {
     /// # Errors
     /// When the engine doesn't answer or no user ids are free.
     pub async fn open(settings: Settings) -> Result<Sandboxes, SandboxError> {
+        Sandboxes::open_with(settings, None).await
+    }
+
+    /// As [`Self::open`], with containers that are less than promised: nothing but a test that `caisson doctor` sees it
+    /// has a use for them, and no configuration leads here.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    #[doc(hidden)]
+    pub async fn open_weakened(settings: Settings, weaken: Weaken) -> Result<Sandboxes, SandboxError> {
+        Sandboxes::open_with(settings, Some(weaken)).await
+    }
+
+    async fn open_with(settings: Settings, weaken: Option<Weaken>) -> Result<Sandboxes, SandboxError> {
         let engine = Engine::connect(&settings.engine_socket).await?;
         sweep::orphans(&engine, &settings.worker_id).await?;
         let slots = Slots::claim(&settings)?;
@@ -131,7 +169,9 @@ impl Sandboxes {
             fates,
             agent: OnceCell::new(),
             readable_agent: AtomicBool::new(false),
+            cannot_resize: AtomicBool::new(false),
             teardowns: TaskTracker::new(),
+            weaken,
         })))
     }
 
@@ -151,9 +191,30 @@ impl Sandboxes {
         }
     }
 
+    /// An image that holds nothing but the agent, made for whoever asks: a sandbox of it shows what every sandbox has,
+    /// on a host with no other image. To be removed with [`Self::remove_bare_image`].
+    ///
+    /// # Errors
+    /// When the engine refuses it.
+    pub async fn bare_image(&self) -> Result<ImageReport, SandboxError> {
+        let reference = agent::import(&self.0.engine).await?;
+        self.resolve_image(&reference).await
+    }
+
+    /// # Errors
+    /// When the engine refuses it, or a container still uses the image.
+    pub async fn remove_bare_image(&self, image: &ImageReport) -> Result<(), SandboxError> {
+        Ok(self.0.engine.remove_image(&image.reference).await?)
+    }
+
     /// Whether each slot has a CPU of its own.
     pub fn are_pinned(&self) -> bool {
         self.0.slots.are_pinned()
+    }
+
+    /// Whether a live container's limits can be changed, as far as is known: not every runtime can.
+    pub fn can_resize(&self) -> bool {
+        !self.0.cannot_resize.load(Ordering::Relaxed)
     }
 
     /// Waits for a free slot, without its memory. Taken before a message is received.

@@ -172,9 +172,8 @@ fn edges() -> [Setting; 13] {
             sandbox.uids,
             Kind::Integer { least: 100, most: 1_000_000_000 },
             Fallback::Value(Value::Integer(10_000)),
-            "How many uids there are from `sandbox.first_uid` on. They are used in turn; with 10 000, whatever a sandbox \
-             might leave behind under its uid is long gone when the uid comes round again. At least twice `worker.slots`, \
-             for a sandbox that is being removed still has its own."
+            "How many uids there are from `sandbox.first_uid` on. Each worker of a host claims enough of them for its slots, \
+             in blocks of 16, so the range has to hold all workers of the host. At least twice `worker.slots`."
         ),
         setting!(
             sandbox.pin_cpus,

@@ -5,11 +5,11 @@ use tokio::sync::mpsc;
 use super::step::{broken, evidence, not_started, request};
 use super::{Run, StepResult};
 use crate::capture::CaptureBudget;
-use crate::plan::Plan;
+use crate::plan::{Command, Plan};
 use crate::protocol::{Stdin, StepEnding};
 use crate::sandbox::slots::Permit;
 use crate::sandbox::spec::Labels;
-use crate::sandbox::{Resized, SandboxError, Sandboxes, StepOutcome};
+use crate::sandbox::{Resized, Sandbox, SandboxError, Sandboxes, StepOutcome};
 use crate::verdict::{Verdict, judge};
 
 /// The caller's side of the streams.
@@ -39,36 +39,67 @@ impl Interactive<'_> {
         plan: &Plan,
         labels: &Labels,
     ) -> Result<StepResult, SandboxError> {
+        match self.attempt(sandboxes, permit, plan, labels).await {
+            // Found out before the program started; known from here on.
+            Err(SandboxError::CannotResize) => self.attempt(sandboxes, sandboxes.permit().await, plan, labels).await,
+            outcome => outcome,
+        }
+    }
+
+    async fn attempt(
+        &mut self,
+        sandboxes: &Sandboxes,
+        permit: Permit,
+        plan: &Plan,
+        labels: &Labels,
+    ) -> Result<StepResult, SandboxError> {
         let image = sandboxes.resolve_image(&plan.image).await?;
-        let mut ready = Run { sandboxes, plan, labels, image: &image }.prepare(permit, &mut CaptureBudget::new(plan.capture_bytes)).await?;
+        let run = Run { sandboxes, plan, labels, image: &image };
+        let mut ready = run.prepare(permit, &mut CaptureBudget::new(plan.capture_bytes)).await?;
         if let Some(compile) = ready.compile.take().filter(|compile| compile.verdict == Verdict::CompileError) {
             ready.destroy();
             return Ok(compile);
         }
         let command = &plan.tests[0].command;
-        let mut result = StepResult::skipped();
-        let Some(mut sandbox) = ready.sandbox else { return Ok(StepResult::not_run_after_breaking(1)) };
-        match sandbox.resize(command.limits.memory_bytes, command.limits.processes).await? {
-            Resized::Done => {}
-            Resized::TooLittle => return Ok(StepResult::too_little_memory(&command.limits)),
-            Resized::Broken { oom, detail } => {
-                result.evidence = broken(&sandbox, oom, &detail);
-                (result.verdict, result.reason) = judge(&result.evidence, &command.limits);
-                return Ok(result);
+        let (mut sandbox, restore) = match (ready.sandbox, ready.archive) {
+            (Some(sandbox), _) => (sandbox, false),
+            (None, Some(archive)) => {
+                let mut sandbox = run.fresh(sandboxes.permit().await, &command.limits).await?;
+                sandbox.load(&archive).await?;
+                (sandbox, true)
             }
-        }
-        let step = request(command, false, Stdin::Stream);
-        result.evidence = match sandbox.run_streaming(step, &mut self.stdin, self.output).await? {
-            StepOutcome::Ended(ended) => {
-                if let StepEnding::NotStarted(errno) = ended.ending {
-                    result.detail = Some(not_started(command, errno));
-                }
-                evidence(&ended)
-            }
-            StepOutcome::Broken { oom, detail } => broken(&sandbox, oom, &detail),
+            (None, None) => return Ok(StepResult::not_run_after_breaking(1)),
         };
+        let result = self.run_in(&mut sandbox, command, restore).await;
         sandbox.destroy();
-        (result.verdict, result.reason) = judge(&result.evidence, &command.limits);
+        result
+    }
+
+    async fn run_in(
+        &mut self,
+        sandbox: &mut Sandbox,
+        command: &Command,
+        restore: bool,
+    ) -> Result<StepResult, SandboxError> {
+        let limits = &command.limits;
+        let mut result = StepResult::skipped();
+        result.evidence = match sandbox.resize(limits.memory_bytes, limits.processes).await? {
+            Resized::TooLittle => return Ok(StepResult::too_little_memory(limits)),
+            Resized::Broken { oom, detail } => broken(sandbox, oom, &detail),
+            Resized::Done => {
+                let step = request(command, restore, Stdin::Stream);
+                match sandbox.run_streaming(step, &mut self.stdin, self.output).await? {
+                    StepOutcome::Broken { oom, detail } => broken(sandbox, oom, &detail),
+                    StepOutcome::Ended(ended) => {
+                        if let StepEnding::NotStarted(errno) = ended.ending {
+                            result.detail = Some(not_started(command, errno));
+                        }
+                        evidence(&ended)
+                    }
+                }
+            }
+        };
+        (result.verdict, result.reason) = judge(&result.evidence, limits);
         Ok(result)
     }
 }

@@ -11,7 +11,7 @@ use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, MountVo
 use sha2::{Digest, Sha256};
 
 use super::SandboxError;
-use super::engine::Engine;
+use super::engine::{Engine, EngineError};
 
 /// Where the volume is mounted, and the program in it.
 pub const FOLDER: &str = "/caisson";
@@ -54,11 +54,8 @@ pub async fn install(engine: &Engine) -> Result<String, SandboxError> {
 /// Fills the volume whether or not it exists; an existing one must be empty to be filled.
 pub(crate) async fn fill(engine: &Engine, volume: &str) -> Result<(), SandboxError> {
     // Two workers may do this at once: each with an image and a container of its own, the same bytes in one volume.
-    let unique = uuid::Uuid::new_v4().simple().to_string();
-    let repository = "caisson-agent";
-    let reference = format!("{repository}:{unique}");
     engine.create_volume(volume, HashMap::from([(LABEL.to_owned(), hash().to_owned())])).await?;
-    engine.import(repository, &unique, archive()).await?;
+    let reference = import(engine).await?;
     let body = ContainerCreateBody {
         image: Some(reference.clone()),
         cmd: Some(vec![PROGRAM.to_owned()]),
@@ -66,13 +63,24 @@ pub(crate) async fn fill(engine: &Engine, volume: &str) -> Result<(), SandboxErr
         host_config: Some(HostConfig { mounts: Some(vec![mount(volume, false)]), ..HostConfig::default() }),
         ..ContainerCreateBody::default()
     };
-    let created = engine.create(&format!("caisson-agent-{unique}"), body).await;
+    let created = engine.create(&reference.replace(':', "-"), body).await;
     if let Ok(id) = &created {
         engine.remove(id).await?;
     }
     engine.remove_image(&reference).await?;
     created?;
     Ok(())
+}
+
+/// Makes an image that holds the agent and nothing else, under a name of its own; whoever asked for it removes it.
+///
+/// # Errors
+/// When the engine refuses it.
+pub(crate) async fn import(engine: &Engine) -> Result<String, EngineError> {
+    let unique = uuid::Uuid::new_v4().simple().to_string();
+    let repository = "caisson-agent";
+    engine.import(repository, &unique, archive()).await?;
+    Ok(format!("{repository}:{unique}"))
 }
 
 /// The volume as a container mounts it.

@@ -23,10 +23,13 @@ pub struct EngineError {
 
 /// Ordinary calls answer in milliseconds; on a host with a slow disk and every core busy, creating and starting a
 /// container was seen to take seconds. Past this the engine is taken to hang.
-const CALL: Duration = Duration::from_secs(60);
+pub(super) const CALL: Duration = Duration::from_secs(60);
 
 /// Removal waits for the kernel to end the container's processes.
 const REMOVAL: Duration = Duration::from_secs(120);
+
+/// What an error's text is cut to.
+const DESCRIPTION_CHARACTERS: usize = 400;
 
 #[derive(Debug, Clone)]
 pub struct Engine {
@@ -214,7 +217,7 @@ impl Engine {
     }
 }
 
-async fn call<T>(
+pub(super) async fn call<T>(
     operation: &'static str,
     limit: Duration,
     future: impl Future<Output = Result<T, bollard::errors::Error>>,
@@ -244,5 +247,11 @@ fn describe(error: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    text
+    // Some runtimes answer with their whole usage text; the first line says what is wrong.
+    let mut line = text.lines().next().unwrap_or_default().to_owned();
+    if let Some((end, _)) = line.char_indices().nth(DESCRIPTION_CHARACTERS) {
+        line.truncate(end);
+        line.push('…');
+    }
+    line
 }

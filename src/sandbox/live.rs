@@ -64,8 +64,10 @@ pub struct Sandbox {
     id: String,
     conversation: Option<Conversation>,
     slot: Option<Slot>,
-    memory_bytes: u64,
-    pids: u64,
+    /// Memory in bytes and processes, as they were asked for last.
+    size: (u64, u64),
+    /// What the kernel holds the container to: memory in bytes, and pids with the agent's.
+    in_force: (u64, u64),
     confinement: SandboxReport,
     /// Whether a program of the job has run: from then on, a failing agent is evidence about it.
     touched: bool,
@@ -120,7 +122,7 @@ async fn start(
         labels: &need.labels,
     };
     let name = format!("caisson-{}", uuid::Uuid::new_v4().simple());
-    let id = match shared.engine.create(&name, spec.create_body()).await {
+    let id = match shared.engine.create(&name, shared.weakened(spec.create_body())).await {
         Ok(id) => id,
         // The call may have been cut off after the engine had made the container; its name is ours alone.
         Err(error) => {
@@ -136,8 +138,11 @@ async fn start(
         id,
         conversation: None,
         slot: Some(slot),
-        memory_bytes: need.memory_bytes.max(START_MEMORY_BYTES),
-        pids: (need.processes + AGENT_PROCESSES).max(START_PIDS),
+        size: (need.memory_bytes, need.processes),
+        in_force: (
+            need.memory_bytes.max(START_MEMORY_BYTES),
+            (need.processes + AGENT_PROCESSES).max(START_PIDS),
+        ),
         confinement: SandboxReport {
             profile: profile_id(runtime, agent_program),
             runtime: shared.settings.runtime.clone(),
@@ -159,6 +164,11 @@ async fn start(
 impl Sandbox {
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Memory in bytes and processes, as they were asked for last.
+    pub fn size(&self) -> (u64, u64) {
+        self.size
     }
 
     /// What confines whatever runs here.
@@ -209,20 +219,30 @@ impl Sandbox {
     /// # Errors
     /// Only what is ours.
     pub async fn resize(&mut self, memory_bytes: u64, processes: u64) -> Result<Resized, SandboxError> {
-        let pids = processes + AGENT_PROCESSES;
-        if (memory_bytes, pids) == (self.memory_bytes, self.pids) {
+        let wanted = (memory_bytes, processes + AGENT_PROCESSES);
+        let made_for_it = self.shared.cannot_resize.load(Ordering::Relaxed) && self.size == (memory_bytes, processes);
+        if wanted == self.in_force || made_for_it {
             return Ok(Resized::Done);
         }
-        match self.shared.engine.resize(&self.id, memory_bytes, pids).await {
+        match self.shared.engine.resize(&self.id, wanted.0, wanted.1).await {
             Ok(()) => {
-                (self.memory_bytes, self.pids) = (memory_bytes, pids);
+                self.size = (memory_bytes, processes);
+                self.in_force = wanted;
                 Ok(Resized::Done)
             }
             // cgroup v1 answers EBUSY when it can't get below the new limit by dropping caches.
             Err(error) if self.touched && error.reason.contains("busy") => Ok(Resized::TooLittle),
-            // The engine is there and refuses: the container may have died of what ran in it. One that lives and can't be
-            // changed (not every runtime can) is our trouble, not the program's.
-            Err(error) if self.touched && error.status.is_some() && !self.shared.engine.is_running(&self.id).await? => {
+            Err(error) if error.status.is_some() => {
+                // The engine is there and refuses. A container that lives is one whose runtime can't do it; one that died
+                // did so of what ran in it.
+                if self.shared.engine.is_running(&self.id).await? {
+                    tracing::warn!(%error, "this runtime can't change a live container's limits");
+                    self.shared.cannot_resize.store(true, Ordering::Relaxed);
+                    return Err(SandboxError::CannotResize);
+                }
+                if !self.touched {
+                    return Err(error.into());
+                }
                 let Broken { oom, detail } = self.broken(error.to_string()).await?;
                 Ok(Resized::Broken { oom, detail })
             }

@@ -105,9 +105,13 @@ fn processes() -> usize {
     std::fs::read_dir("/proc").map_or(0, |all| all.flatten().filter(|entry| is_number(&entry.file_name())).count())
 }
 
+/// The names in `/proc/net/dev`: two lines of headings, then one for each, up to a colon.
 fn interfaces() {
-    match std::fs::read_dir("/sys/class/net") {
-        Ok(all) => all.flatten().for_each(|interface| fact("interface", interface.file_name().to_string_lossy())),
+    match std::fs::read_to_string("/proc/net/dev") {
+        Ok(text) => {
+            let names = text.lines().skip(2).filter_map(|line| line.split_once(':'));
+            names.for_each(|(name, _)| fact("interface", name.trim()));
+        }
         Err(error) => fact("interfaces", attempt::refused(&error)),
     }
 }

@@ -1,0 +1,1 @@
+//! Is written right now.

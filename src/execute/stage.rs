@@ -1,0 +1,103 @@
+//! Where a job's tests run: one sandbox after another, as few as its isolation, its limits and its programs' manners allow.
+
+use super::{MAX_REPLACEMENTS, Ready, Run, StepResult, TestResult, step};
+use crate::capture::CaptureBudget;
+use crate::job::Isolation;
+use crate::plan::PlannedTest;
+use crate::sandbox::{Sandbox, SandboxError};
+
+pub(super) struct Stage<'a> {
+    run: &'a Run<'a>,
+    sandbox: Option<Sandbox>,
+    /// What the compile step made, where tests need other sandboxes than its own.
+    archive: Option<Vec<u8>>,
+    /// Whether no test has run in the sandbox yet: its workspace is as it should be.
+    untouched: bool,
+    /// How many sandboxes tests have broken.
+    broken: u32,
+}
+
+impl<'a> Stage<'a> {
+    pub(super) fn new(run: &'a Run<'a>, ready: Ready) -> Stage<'a> {
+        Stage { run, sandbox: ready.sandbox, archive: ready.archive, untouched: true, broken: 0 }
+    }
+
+    pub(super) async fn run_all(mut self, budget: &mut CaptureBudget) -> Result<Vec<TestResult>, SandboxError> {
+        let plan = self.run.plan;
+        let mut results: Vec<TestResult> = Vec::with_capacity(plan.tests.len());
+        let mut failed = false;
+        for test in &plan.tests {
+            let step = if plan.stop_on_failure && failed {
+                StepResult::skipped()
+            } else if self.broken > MAX_REPLACEMENTS {
+                StepResult::not_run_after_breaking(self.broken)
+            } else {
+                self.run_one(test, budget).await?
+            };
+            failed |= !step.verdict.is_success();
+            results.push(TestResult { id: test.id.clone(), group: test.group.clone(), points: test.points, step });
+        }
+        self.leave();
+        Ok(results)
+    }
+
+    async fn run_one(&mut self, test: &PlannedTest, budget: &mut CaptureBudget) -> Result<StepResult, SandboxError> {
+        if !self.fits(test) {
+            self.leave();
+            self.enter(test, budget).await?;
+        }
+        let Some(sandbox) = self.sandbox.as_mut() else {
+            // The compile step succeeded once and breaks the sandbox now: nobody but the job can be behind that.
+            self.broken += 1;
+            return Ok(StepResult::not_run_after_breaking(self.broken));
+        };
+        let (result, intact) = step::test(sandbox, self.run.plan, test, !self.untouched, budget).await?;
+        self.untouched = false;
+        if !intact {
+            self.broken += 1;
+            self.leave();
+        }
+        Ok(result)
+    }
+
+    /// Whether the test may run in the sandbox that is there.
+    fn fits(&self, test: &PlannedTest) -> bool {
+        let Some(sandbox) = &self.sandbox else { return false };
+        let may_be_shared = self.untouched || self.run.plan.isolation == Isolation::Job;
+        may_be_shared && (self.run.sandboxes.can_resize() || sandbox.size() == test.command.limits.container_size())
+    }
+
+    /// Gets another sandbox, for this test and those after it.
+    async fn enter(&mut self, test: &PlannedTest, budget: &mut CaptureBudget) -> Result<(), SandboxError> {
+        let run = self.run;
+        let permit = run.sandboxes.permit().await;
+        self.untouched = true;
+        if self.archive.is_none() && run.plan.compile.is_some() {
+            // Only after a program broke the sandbox it was compiled in.
+            self.sandbox = run.prepare(permit, budget).await?.sandbox;
+            return Ok(());
+        }
+        let mut sandbox = run.fresh(permit, &test.command.limits).await?;
+        match &self.archive {
+            Some(archive) => {
+                sandbox.load(archive).await?;
+                // The files are in the snapshot and not yet in the workspace.
+                self.untouched = false;
+            }
+            None => {
+                run.write_files(&mut sandbox).await?;
+                if run.shares_sandboxes() {
+                    sandbox.snapshot().await?;
+                }
+            }
+        }
+        self.sandbox = Some(sandbox);
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        if let Some(sandbox) = self.sandbox.take() {
+            sandbox.destroy();
+        }
+    }
+}
