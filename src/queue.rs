@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub use batch::Outbox;
 use heartbeat::{Beat, Heart};
-pub use sqs::{QueueError, Sqs};
+pub use sqs::{Attributes, QueueError, Sqs};
 
 /// The incoming queue.
 #[derive(Debug, Clone)]

@@ -54,6 +54,11 @@ pub struct Attributes {
     pub maximum_message_bytes: usize,
     /// After how many receipts a message moves to the dead-letter queue; `None` without one.
     pub max_receive_count: Option<u64>,
+    pub dead_letter_arn: Option<String>,
+    /// The queue's own name for itself, the same under each of its URLs.
+    pub arn: Option<String>,
+    /// How long it keeps a message, in seconds.
+    pub retention_s: Option<u64>,
 }
 
 /// What every SQS queue takes since August 2025 unless it is set lower.
@@ -89,6 +94,8 @@ impl Sqs {
             .queue_url(&self.url)
             .attribute_names(QueueAttributeName::MaximumMessageSize)
             .attribute_names(QueueAttributeName::RedrivePolicy)
+            .attribute_names(QueueAttributeName::QueueArn)
+            .attribute_names(QueueAttributeName::MessageRetentionPeriod)
             .send()
             .await
             .map_err(|error| failed("read the queue's attributes", &error))?;
@@ -106,6 +113,9 @@ impl Sqs {
                 .and_then(|size| size.parse().ok())
                 .unwrap_or(MAXIMUM_MESSAGE_BYTES),
             max_receive_count,
+            dead_letter_arn: redrive.get("deadLetterTargetArn").and_then(|arn| arn.as_str()).map(str::to_owned),
+            arn: get(QueueAttributeName::QueueArn).cloned(),
+            retention_s: get(QueueAttributeName::MessageRetentionPeriod).and_then(|seconds| seconds.parse().ok()),
         })
     }
 
