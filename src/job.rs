@@ -24,6 +24,7 @@ use serde_json::value::RawValue;
 use crate::checker::Checker;
 use crate::limits::LimitsRequest;
 
+pub use crate::rejection::Rejection;
 pub use environment::forbidden_environment_names;
 pub(crate) use explain::shown;
 
@@ -49,28 +50,6 @@ pub const DEFAULT_CAPTURE_BYTES: u64 = 64 << 10;
 pub const MAX_CAPTURE_BYTES: u64 = 16 << 20;
 /// The largest number in a limit: beyond it JSON's readers disagree on what was written.
 pub const MAX_WHOLE_NUMBER: u64 = 1 << 53;
-
-/// Why a job is refused: the field and the reason, both for a person.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {reason}")]
-pub struct Rejection {
-    /// The field's full path, as `tests[3].limits.cpu_time_ms`, or `job` when it is the message as a whole.
-    pub field: String,
-    /// What is wrong with it, worded to follow the field's name.
-    pub reason: String,
-}
-
-impl Rejection {
-    pub fn new(field: impl Into<String>, reason: impl Into<String>) -> Rejection {
-        Rejection { field: field.into(), reason: reason.into() }
-    }
-
-    /// The same, for a field inside `outer`.
-    fn inside(self, outer: &str) -> Rejection {
-        let dot = if self.field.starts_with('[') { "" } else { "." };
-        Rejection { field: format!("{outer}{dot}{}", self.field), reason: self.reason }
-    }
-}
 
 /// What a check answers: the value, or why the job is refused.
 type Checked<T> = Result<T, Rejection>;

@@ -24,29 +24,38 @@ pub mod cgroup;
 pub mod network;
 pub mod protocol;
 host! {
-    pub mod limits;
-    pub mod verdict;
-    pub mod evidence;
-    pub mod report;
+    pub mod capture;
     pub mod checker;
+    pub mod evidence;
     pub mod job;
     pub mod language;
-    pub mod strict_toml;
-    pub mod config;
-    pub mod sandbox;
-    pub mod capture;
+    pub mod limits;
     pub mod plan;
-    pub mod execute;
-    pub mod retry;
+    pub mod rejection;
+    pub mod report;
+    pub mod schema;
+    pub mod strict_toml;
+    pub mod verdict;
+}
+
+// Edges: the outside world, each behind our own words.
+host! {
+    pub mod config;
     pub mod queue;
-    pub mod answer;
-    pub mod pipeline;
+    pub mod retry;
+    pub mod sandbox;
     pub mod shutdown;
-    pub mod worker;
     pub mod telemetry;
-    pub mod doctor;
+}
+
+// Composition: from the parts to what a command does.
+host! {
+    pub mod answer;
     pub mod cli;
     pub mod command;
     pub mod docs;
-    pub mod schema;
+    pub mod doctor;
+    pub mod execute;
+    pub mod pipeline;
+    pub mod worker;
 }

@@ -1,0 +1,104 @@
+//! Events as bytes.
+
+use super::wire::{Reader, Writer};
+use super::{Ended, Event, FrameError, StepEnding, kind};
+
+impl Event {
+    /// The whole frame, ready to be sent.
+    pub fn encode(&self, sequence: u32) -> Vec<u8> {
+        let mut out = Writer::new();
+        let kind = match self {
+            Event::Ready { version, nonce, cgroup, landlock, network } => {
+                out.u32(*version);
+                out.u64(*nonce);
+                out.u8(*cgroup);
+                out.u8(*landlock);
+                out.flag(*network);
+                kind::READY
+            }
+            Event::Stdout(data) => {
+                out.rest(data);
+                kind::STDOUT
+            }
+            Event::Stderr(data) => {
+                out.rest(data);
+                kind::STDERR
+            }
+            Event::Ended(ended) => {
+                let (how, value) = match ended.ending {
+                    StepEnding::Exited(code) => (0, code),
+                    StepEnding::Signalled(signal) => (1, signal),
+                    StepEnding::NotStarted(errno) => (2, errno),
+                };
+                out.u8(how);
+                out.i32(value);
+                for number in [
+                    ended.cpu_time_us,
+                    ended.wall_time_us,
+                    ended.memory_peak_bytes,
+                    ended.oom_kills,
+                    ended.stdout_total_bytes,
+                    ended.stderr_total_bytes,
+                    ended.agent_cpu_us,
+                ] {
+                    out.u64(number);
+                }
+                kind::ENDED
+            }
+            Event::Snapshotted { size } => {
+                out.u64(*size);
+                kind::SNAPSHOTTED
+            }
+            Event::Data(data) => {
+                out.rest(data);
+                kind::COLLECTED_DATA
+            }
+            Event::Collected => kind::COLLECTED,
+            Event::Failed { operation, errno } => {
+                out.bytes(operation);
+                out.i32(*errno);
+                kind::FAILED
+            }
+        };
+        out.frame(kind, sequence)
+    }
+
+    /// # Errors
+    /// When the kind is unknown or the payload isn't exactly what the kind says.
+    pub fn decode(kind: u8, payload: &[u8]) -> Result<Event, FrameError> {
+        let mut input = Reader(payload);
+        let event = match kind {
+            kind::READY => Event::Ready {
+                version: input.u32()?,
+                nonce: input.u64()?,
+                cgroup: input.u8()?,
+                landlock: input.u8()?,
+                network: input.flag()?,
+            },
+            kind::STDOUT => Event::Stdout(input.rest().to_vec()),
+            kind::STDERR => Event::Stderr(input.rest().to_vec()),
+            kind::ENDED => Event::Ended(Ended {
+                ending: match (input.u8()?, input.i32()?) {
+                    (0, code) => StepEnding::Exited(code),
+                    (1, signal) => StepEnding::Signalled(signal),
+                    (2, errno) => StepEnding::NotStarted(errno),
+                    _ => return Err(FrameError::Malformed),
+                },
+                cpu_time_us: input.u64()?,
+                wall_time_us: input.u64()?,
+                memory_peak_bytes: input.u64()?,
+                oom_kills: input.u64()?,
+                stdout_total_bytes: input.u64()?,
+                stderr_total_bytes: input.u64()?,
+                agent_cpu_us: input.u64()?,
+            }),
+            kind::SNAPSHOTTED => Event::Snapshotted { size: input.u64()? },
+            kind::COLLECTED_DATA => Event::Data(input.rest().to_vec()),
+            kind::COLLECTED => Event::Collected,
+            kind::FAILED => Event::Failed { operation: input.bytes()?.to_vec(), errno: input.i32()? },
+            other => return Err(FrameError::UnknownKind(other)),
+        };
+        input.end()?;
+        Ok(event)
+    }
+}
