@@ -12,9 +12,17 @@ use std::{env, fs};
 mod languages;
 
 fn main() {
-    for source in
-        ["build.rs", "build", "Cargo.lock", "src/lib.rs", "src/protocol.rs", "src/cgroup.rs", "src/bin/caisson-agent"]
-    {
+    for source in [
+        "build.rs",
+        "build",
+        "Cargo.lock",
+        "src/lib.rs",
+        "src/protocol.rs",
+        "src/protocol",
+        "src/cgroup.rs",
+        "src/network.rs",
+        "src/bin/caisson-agent",
+    ] {
         println!("cargo:rerun-if-changed={source}");
     }
     // The agent's own build comes through here too and needs none of this.

@@ -15,11 +15,13 @@ use std::time::Duration;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use crate::answer::Origin;
+use crate::answer::{Origin, Request};
+use crate::job;
 use crate::pipeline::Pipeline;
 use crate::queue::{BATCH, Delivery, Inbox, Outbox};
 use crate::report::{Lease, Report};
 use crate::retry::Retry;
+use crate::sandbox::SandboxError;
 use crate::sandbox::slots::Permit;
 use crate::shutdown::Shutdown;
 
@@ -28,6 +30,8 @@ pub struct Worker {
     pub pipeline: Pipeline,
     pub inbox: Inbox,
     pub outbox: Outbox,
+    /// After how many receipts the queue moves a message to its dead-letter queue; `None` where it has none.
+    pub max_receive_count: Option<u64>,
 }
 
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -111,7 +115,13 @@ impl Worker {
         match outcome {
             Ok(report) => {
                 tracing::Span::current().record("job.id", report.job_id.as_deref());
-                self.publish(delivery, report, shutdown).await;
+                if let Some(delivery) = self.publish(delivery, report, shutdown).await {
+                    delivery.acknowledge().await;
+                }
+            }
+            Err(error) if self.max_receive_count.is_some_and(|most| message.receive_count >= most) => {
+                tracing::error!(%error, attempt = message.receive_count, "given up: we failed, and this was the last attempt");
+                self.give_up(delivery, &error, shutdown).await;
             }
             Err(error) => {
                 let rest = rest(message.receive_count);
@@ -121,8 +131,25 @@ impl Worker {
         }
     }
 
-    /// Publishes, as often as it takes while the message is ours, then deletes.
-    async fn publish(&self, delivery: Delivery, mut report: Report, shutdown: &Shutdown) {
+    /// The last attempt failed on our side: whoever waits gets an answer that says so, and the message goes on to the
+    /// dead-letter queue, from where it can be sent again.
+    async fn give_up(&self, delivery: Delivery, error: &SandboxError, shutdown: &Shutdown) {
+        let message = &delivery.message;
+        let origin = Origin::now(Some(message.id.clone()), message.receive_count, message.sent);
+        let body = message.body.as_bytes();
+        let request = match job::parse_with(body, &self.pipeline.bounds) {
+            Ok(job) => Request::of(&job, origin),
+            Err(invalid) => Request::of_invalid(&invalid, origin),
+        };
+        let report = request.internal_error(&error.to_string(), &self.pipeline.worker);
+        if let Some(delivery) = self.publish(delivery, report, shutdown).await {
+            delivery.release(Duration::ZERO).await;
+        }
+    }
+
+    /// Publishes, as often as it takes while the message is ours. Gives the delivery back to be settled, or settles it
+    /// itself when the result can't be published any more.
+    async fn publish(&self, delivery: Delivery, mut report: Report, shutdown: &Shutdown) -> Option<Delivery> {
         let mut retry = Retry::new(FIRST_WAIT, LONGEST_WAIT);
         loop {
             if !delivery.is_held() {
@@ -136,10 +163,13 @@ impl Worker {
             tracing::error!(%error, code = error.code, wait_ms = wait.as_millis(), "a result could not be published; trying again");
             tokio::select! {
                 // The result is computed but nobody has it: the job is run again.
-                () = shutdown.abort.cancelled() => return delivery.release(Duration::ZERO).await,
+                () = shutdown.abort.cancelled() => {
+                    delivery.release(Duration::ZERO).await;
+                    return None;
+                }
                 () = delivery.lease_lost() => {
                     tracing::warn!("result dropped: the message may be with another worker, which will answer it");
-                    return;
+                    return None;
                 }
                 () = tokio::time::sleep(wait) => {}
             }
@@ -154,7 +184,7 @@ impl Worker {
             run_ms = report.timeline.run_ms,
             "answered"
         );
-        delivery.acknowledge().await;
+        Some(delivery)
     }
 }
 

@@ -67,6 +67,7 @@ pub(super) async fn run(config: &Config) -> ExitCode {
         pipeline,
         inbox: Inbox::new(incoming, visibility, wait),
         outbox: Outbox::start(outgoing, attributes[1].maximum_message_bytes),
+        max_receive_count: attributes[0].max_receive_count,
     };
     worker.run(shutdown.clone()).await;
     let clean = !shutdown.abort.is_cancelled();
