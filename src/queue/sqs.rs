@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_config::BehaviorVersion;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
@@ -64,10 +66,18 @@ pub struct Attributes {
 /// What every SQS queue takes since August 2025 unless it is set lower.
 const MAXIMUM_MESSAGE_BYTES: usize = 1 << 20;
 
+/// How long an answer may take; the SDK itself would wait for ever. A connection that a gateway has forgotten looks like
+/// this, and a mebibyte over a slow line is done in less.
+const ANSWER: Duration = Duration::from_secs(10);
+
+fn within(limit: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder().operation_attempt_timeout(limit).build()
+}
+
 impl Sqs {
     /// A queue by its URL, with region, credentials and endpoint from where AWS's own tools take them.
     pub async fn open(url: &str) -> Sqs {
-        let config = aws_config::load_from_env().await;
+        let config = aws_config::defaults(BehaviorVersion::latest()).timeout_config(within(ANSWER)).load().await;
         Sqs { client: Client::new(&config), url: url.to_owned() }
     }
 
@@ -134,6 +144,9 @@ impl Sqs {
             .wait_time_seconds(seconds(wait))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+            .customize()
+            // A long poll takes as long as it was asked to, before the answer.
+            .config_override(aws_sdk_sqs::Config::builder().timeout_config(within(wait + ANSWER)))
             .send()
             .await
             .map_err(|error| failed("receive messages", &error))?;

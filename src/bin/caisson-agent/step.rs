@@ -23,6 +23,7 @@ pub(crate) fn run(agent: &Agent, channel: &mut Channel, step: &Step, input: Opti
     let before = Before {
         cpu_time_us: meter.cpu_time_us().attempt("read the CPU time")?,
         own_cpu_time_us: sys::own_cpu_time_us(),
+        memory: meter.memory_now().attempt("read the memory in use")?,
         memory_peak: meter.memory_peak(),
         oom_kills: meter.oom_kills().attempt("read the oom kills")?,
     };
@@ -51,7 +52,7 @@ pub(crate) fn run(agent: &Agent, channel: &mut Channel, step: &Step, input: Opti
     run.drain().attempt("read a program's last output")?;
 
     let (stdout_total, stderr_total) = (run.stdout.total, run.stderr.total);
-    let memory_seen = run.memory_seen.max(resident_peak);
+    let memory_seen = run.memory_seen;
     let agent_cpu_us = sys::own_cpu_time_us().saturating_sub(before.own_cpu_time_us);
     let memory_peak = meter.memory_peak();
     Ok(Ended {
@@ -68,8 +69,12 @@ pub(crate) fn run(agent: &Agent, channel: &mut Channel, step: &Step, input: Opti
             .saturating_sub(before.cpu_time_us)
             .saturating_sub(agent_cpu_us),
         wall_time_us: wall_time.as_micros() as u64,
-        // The container's peak can't be reset from inside. Where this step raised it, it is this step's.
-        memory_peak_bytes: if memory_peak > before.memory_peak { memory_peak } else { memory_seen },
+        // The container's peak can't be reset from inside. Where this step raised it, it is this step's. What was in use
+        // before it began (files that an earlier step left, the cache of what a compiler read) isn't; and where the kernel
+        // took that back meanwhile, the largest process says more than the difference.
+        memory_peak_bytes: (if memory_peak > before.memory_peak { memory_peak } else { memory_seen })
+            .saturating_sub(before.memory)
+            .max(resident_peak),
         oom_kills: meter.oom_kills().attempt("read the oom kills")?.saturating_sub(before.oom_kills),
         stdout_total_bytes: stdout_total,
         stderr_total_bytes: stderr_total,
@@ -80,6 +85,7 @@ pub(crate) fn run(agent: &Agent, channel: &mut Channel, step: &Step, input: Opti
 struct Before {
     cpu_time_us: u64,
     own_cpu_time_us: u64,
+    memory: u64,
     memory_peak: u64,
     oom_kills: u64,
 }
