@@ -1,0 +1,112 @@
+//! The engine, asked from outside by its own client: what Caisson says of its containers is what is under test.
+
+use std::process::Stdio;
+
+use caisson::sandbox::agent::volume_name;
+use serde_json::Value;
+use tokio::process::Command;
+
+use super::{until, within};
+
+/// Where the engine listens, as `caisson` itself finds it.
+pub(crate) fn socket() -> String {
+    let configured = std::env::var("DOCKER_HOST").ok().filter(|host| host.starts_with("unix://"));
+    configured.unwrap_or_else(|| "/var/run/docker.sock".to_owned())
+}
+
+/// Runs `docker` with these arguments; its output, or what it complained of.
+pub(crate) async fn try_docker(arguments: &[&str]) -> Result<String, String> {
+    let run = Command::new("docker").args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
+    let output = within(60, &format!("docker {}", arguments.join(" ")), run).await.expect("docker can be run");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+/// Runs `docker` with these arguments, which must succeed.
+pub(crate) async fn docker(arguments: &[&str]) -> String {
+    try_docker(arguments).await.unwrap_or_else(|complaint| panic!("docker {}: {complaint}", arguments.join(" ")))
+}
+
+/// The ids of a worker's containers, whatever state they are in.
+pub(crate) async fn containers_of(worker: &str) -> Vec<String> {
+    let filter = format!("label=caisson.worker={worker}");
+    let list = docker(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter]).await;
+    list.lines().map(str::to_owned).collect()
+}
+
+/// Waits until a worker has a container that runs; its id.
+pub(crate) async fn running_container_of(worker: &str) -> String {
+    let filter = format!("label=caisson.worker={worker}");
+    until(30, "a running container", async || {
+        let list = docker(&["ps", "--quiet", "--no-trunc", "--filter", &filter, "--filter", "status=running"]).await;
+        list.lines().next().map(str::to_owned)
+    })
+    .await
+}
+
+/// Waits until a worker has no container any more, of any state.
+pub(crate) async fn gone(worker: &str, seconds: u64) {
+    until(seconds, &format!("no container of {worker}"), async || containers_of(worker).await.is_empty().then_some(()))
+        .await;
+}
+
+/// What the engine says of a container.
+pub(crate) async fn inspect(id: &str) -> Value {
+    let text = docker(&["inspect", "--type", "container", id]).await;
+    let list: Value = serde_json::from_str(&text).expect("docker inspect gives JSON");
+    list[0].clone()
+}
+
+/// Removes a worker's containers at the end of a test, however it ends.
+#[derive(Debug)]
+pub(crate) struct Leftovers {
+    pub(crate) worker: String,
+    /// Whether the worker is killed by the test, and so can't remove the agent's volume itself.
+    pub(crate) volume: bool,
+}
+
+impl Leftovers {
+    pub(crate) fn of(worker: &str) -> Leftovers {
+        Leftovers { worker: worker.to_owned(), volume: false }
+    }
+}
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        let filter = format!("label=caisson.worker={}", self.worker);
+        let list = quietly(&["ps", "--all", "--quiet", "--filter", &filter]);
+        for id in list.lines() {
+            quietly(&["rm", "--force", "--volumes", id]);
+        }
+        // One that another worker uses stays, and is that worker's to remove.
+        if self.volume {
+            quietly(&["volume", "rm", &volume_name()]);
+        }
+    }
+}
+
+/// An image of the test's own, removed with it.
+#[derive(Debug)]
+pub(crate) struct Image(pub(crate) String);
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        quietly(&["rmi", "--force", &self.0]);
+    }
+}
+
+/// Makes an image of one tar archive, with nothing else in it.
+pub(crate) async fn import(reference: &str, tar: &[u8]) -> Image {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let file = folder.path().join("root.tar");
+    std::fs::write(&file, tar).expect("the archive can be written");
+    let image = Image(reference.to_owned());
+    docker(&["import", file.to_str().expect("the path is UTF-8"), reference]).await;
+    image
+}
+
+/// For destructors, which can neither await nor fail.
+fn quietly(arguments: &[&str]) -> String {
+    let output = std::process::Command::new("docker").args(arguments).stdin(Stdio::null()).output();
+    output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default()
+}

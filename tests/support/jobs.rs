@@ -1,0 +1,59 @@
+//! Jobs to test with, and a look into their reports.
+
+use serde_json::{Value, json};
+
+use super::unique;
+
+/// A job of one file, with further fields of the message on top.
+pub(crate) fn job(language: &str, main: &str, source: &str, more: Value) -> Value {
+    let job = json!({
+        "id": unique(language),
+        "language": language,
+        "files": [{ "path": main, "content": source }],
+    });
+    with(job, more)
+}
+
+pub(crate) fn python(source: &str, more: Value) -> Value {
+    job("python3", "main.py", source, more)
+}
+
+pub(crate) fn c(source: &str, more: Value) -> Value {
+    job("c", "main.c", source, more)
+}
+
+pub(crate) fn bash(source: &str, more: Value) -> Value {
+    job("bash", "main.sh", source, more)
+}
+
+/// The job with further fields.
+pub(crate) fn with(mut job: Value, more: Value) -> Value {
+    let Value::Object(fields) = more else { panic!("further fields come as an object") };
+    job.as_object_mut().expect("a job is an object").extend(fields);
+    job
+}
+
+/// A test of a job with an expected output.
+pub(crate) fn test(id: &str, stdin: &str, expected: &str) -> Value {
+    json!({ "id": id, "stdin": stdin, "expected_stdout": expected })
+}
+
+pub(crate) fn id(job: &Value) -> &str {
+    job["id"].as_str().expect("a job has an id")
+}
+
+pub(crate) fn verdict(report: &Value) -> &str {
+    report["verdict"].as_str().expect("a report has a verdict")
+}
+
+/// The report of one test.
+pub(crate) fn of_test<'a>(report: &'a Value, id: &str) -> &'a Value {
+    let tests = report["tests"].as_array().unwrap_or_else(|| panic!("no test was run: {report:#}"));
+    tests.iter().find(|test| test["id"] == id).unwrap_or_else(|| panic!("there is no test {id}: {report:#}"))
+}
+
+/// What the only test printed to stdout.
+pub(crate) fn stdout(report: &Value) -> &str {
+    assert_eq!(report["tests"].as_array().map(Vec::len), Some(1), "{report:#}");
+    report["tests"][0]["stdout"].as_str().unwrap_or_else(|| panic!("its stdout isn't text: {report:#}"))
+}
