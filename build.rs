@@ -1,4 +1,5 @@
-//! Builds what `caisson` carries inside itself: the agent as a static program, and the list of built-in languages.
+//! Builds what `caisson` carries inside itself: the agent as a static program, and the list of built-in languages, and the
+//! cases of its self-test.
 //!
 //! The agent runs as PID 1 in images of any kind (glibc, musl, or nothing at all), so it must be static, while the worker
 //! must not be (a static glibc can't resolve host names). Cargo has no stable way to say that of one package's two
@@ -10,6 +11,8 @@ use std::{env, fs};
 
 #[path = "build/languages.rs"]
 mod languages;
+#[path = "build/selftest.rs"]
+mod selftest;
 
 fn main() {
     for source in [
@@ -32,6 +35,7 @@ fn main() {
     let root = PathBuf::from(variable("CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(variable("OUT_DIR"));
     languages::generate(&root, &out);
+    selftest::generate(&root, &out);
     build_agent(&root, &out);
 }
 

@@ -29,6 +29,12 @@ pub enum Command {
     /// Run a program, a job, or a file of jobs right here, without any queue.
     #[command(after_help = RUN_HELP)]
     Run(RunArgs),
+    /// Look at everything that jobs rest on: the engine, the kernel, the images, the queues, and what a sandbox really is.
+    #[command(after_help = DOCTOR_HELP)]
+    Doctor(DoctorArgs),
+    /// Run hostile and ordinary programs with known verdicts on this host; for the moment before its first job.
+    #[command(after_help = SELFTEST_HELP)]
+    Selftest,
     /// Print the JSON Schema of the job, the result, or the configuration.
     Schema { of: SchemaOf },
     /// Look at the configuration.
@@ -73,6 +79,12 @@ signal gives everything back at once.
 
 Example: caisson worker --config /etc/caisson/caisson.toml";
 
+const SELFTEST_HELP: &str = "\
+Exit code 0: every case that could be run came out as expected; cases in a language whose image is missing are left out and \
+named. 1: one did not, or none could be run.
+
+Example, in a unit file: ExecStartPre=/usr/local/bin/caisson selftest";
+
 const RUN_HELP: &str = "\
 Examples:
   caisson run hello.py                                   the program's stdin, stdout and stderr are yours
@@ -85,6 +97,25 @@ Examples:
 Exit codes of `caisson run FILE`: the program's own; 128 + N when signal N ended it; 124 when a limit did; 65 when it \
 doesn't compile; 125 when Caisson failed. Of `--job` and `--jobs`: 0 when every job was answered, whatever the verdict; \
 1 when Caisson could not run one.";
+
+const DOCTOR_HELP: &str = "\
+Each finding is good, a note, a warning or broken, and says what to do; docs/doctor.md says why. Nothing is taken from a queue \
+and nothing sent to one.
+
+Exit codes: 0 nothing is broken; 1 something is, or, with --strict, there is a warning.
+
+Example: caisson doctor --config /etc/caisson/caisson.toml";
+
+/// How to say what was found.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct DoctorArgs {
+    /// The findings as a JSON array on stdout, for programs.
+    #[arg(long)]
+    pub json: bool,
+    /// Warnings count as failures, too.
+    #[arg(long)]
+    pub strict: bool,
+}
 
 /// What to run.
 #[derive(Debug, Args)]

@@ -1,9 +1,11 @@
 //! The commands, one file each, and what they share: from a configuration to an open engine.
 
+mod doctor;
 mod local;
 mod run_file;
 mod run_job;
 mod run_jobs;
+mod selftest;
 mod worker;
 
 use std::process::ExitCode;
@@ -31,7 +33,7 @@ pub async fn run(cli: Cli) -> ExitCode {
             clap_complete::generate(*shell, &mut Cli::command(), "caisson", &mut std::io::stdout());
             return ExitCode::SUCCESS;
         }
-        Command::Worker | Command::Run(_) | Command::Config(_) => {}
+        Command::Worker | Command::Selftest | Command::Run(_) | Command::Doctor(_) | Command::Config(_) => {}
     }
     let config = match Config::load(cli.config.as_deref(), config::environment()) {
         Ok(config) => config,
@@ -45,6 +47,10 @@ pub async fn run(cli: Cli) -> ExitCode {
             telemetry::start(&config.log, None);
             worker::run(&config).await
         }
+        Command::Selftest => {
+            telemetry::start(&config.log, Some("warn"));
+            selftest::run(&config).await
+        }
         Command::Run(args) => {
             telemetry::start(&config.log, Some("warn"));
             match (&args.file, &args.job, &args.jobs) {
@@ -53,6 +59,10 @@ pub async fn run(cli: Cli) -> ExitCode {
                 (_, _, Some(jobs)) => run_jobs::run(&config, jobs, &args).await,
                 (None, None, None) => BAD_CONFIGURATION.into(),
             }
+        }
+        Command::Doctor(args) => {
+            telemetry::start(&config.log, Some("error"));
+            doctor::run(&config, args).await
         }
         Command::Config(ConfigCommand::Check) => ExitCode::SUCCESS,
         Command::Config(ConfigCommand::Show) => print(&config.show()),

@@ -57,5 +57,6 @@ host! {
     pub mod doctor;
     pub mod execute;
     pub mod pipeline;
+    pub mod selftest;
     pub mod worker;
 }

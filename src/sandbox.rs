@@ -121,6 +121,7 @@ pub(crate) struct Shared {
     /// Whether the runtime was seen to be unable to change a live container's limits, as gVisor's.
     pub(crate) cannot_resize: AtomicBool,
     pub(crate) teardowns: TaskTracker,
+    bare_image: OnceCell<String>,
     weaken: Option<Weaken>,
 }
 
@@ -171,6 +172,7 @@ impl Sandboxes {
             readable_agent: AtomicBool::new(false),
             cannot_resize: AtomicBool::new(false),
             teardowns: TaskTracker::new(),
+            bare_image: OnceCell::new(),
             weaken,
         })))
     }
@@ -191,20 +193,14 @@ impl Sandboxes {
         }
     }
 
-    /// An image that holds nothing but the agent, made for whoever asks: a sandbox of it shows what every sandbox has,
-    /// on a host with no other image. To be removed with [`Self::remove_bare_image`].
+    /// An image that holds nothing but the agent: a sandbox of it shows what every sandbox has, on a host with no other
+    /// image. Made when first asked for, removed by [`Self::close`].
     ///
     /// # Errors
     /// When the engine refuses it.
     pub async fn bare_image(&self) -> Result<ImageReport, SandboxError> {
-        let reference = agent::import(&self.0.engine).await?;
-        self.resolve_image(&reference).await
-    }
-
-    /// # Errors
-    /// When the engine refuses it, or a container still uses the image.
-    pub async fn remove_bare_image(&self, image: &ImageReport) -> Result<(), SandboxError> {
-        Ok(self.0.engine.remove_image(&image.reference).await?)
+        let made = self.0.bare_image.get_or_try_init(|| agent::import(&self.0.engine)).await?;
+        self.resolve_image(made).await
     }
 
     /// Whether each slot has a CPU of its own.
@@ -241,5 +237,10 @@ impl Sandboxes {
         self.0.teardowns.close();
         self.0.teardowns.wait().await;
         sweep::close(&self.0).await;
+        if let Some(reference) = self.0.bare_image.get()
+            && let Err(error) = self.0.engine.remove_image(reference).await
+        {
+            tracing::warn!(%error, reference, "an image that was made to look around in could not be removed");
+        }
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn policy(config: &Config) -> Policy {
     }
 }
 
-fn settings(config: &Config, slots: Option<usize>, worker_id: &str) -> Settings {
+pub(super) fn settings(config: &Config, slots: Option<usize>, worker_id: &str) -> Settings {
     let slots = slots.or(config.worker.slots).unwrap_or_else(cpus);
     let memory = config.worker.memory_bytes.unwrap_or_else(|| (host_memory() as f64 * MEMORY_SHARE) as u64);
     Settings {

@@ -24,7 +24,19 @@ pub const PLUGINS: Check = check("engine.authorization", "nothing rests on autho
 pub const WARNINGS: Check = check("engine.warnings", "the engine has no complaint");
 
 pub const CHECKS: [Check; 14] = [
-    REACHABLE, RUNTIME, ESCAPES, CGROUP, LIMITS, SWAP, SECCOMP, MODULE, USERS, LIVE_RESTORE, STORAGE, DISK, PLUGINS,
+    REACHABLE,
+    RUNTIME,
+    ESCAPES,
+    CGROUP,
+    LIMITS,
+    SWAP,
+    SECCOMP,
+    MODULE,
+    USERS,
+    LIVE_RESTORE,
+    STORAGE,
+    DISK,
+    PLUGINS,
     WARNINGS,
 ];
 
@@ -134,7 +146,8 @@ fn limits(facts: &EngineFacts) -> Finding {
         ("CPU time", facts.limits_cpu_time),
         ("CPU sets", facts.pins_cpus),
     ];
-    let names = |wanted: bool| able.iter().filter(|(_, able)| *able == wanted).map(|(name, _)| *name).collect::<Vec<_>>();
+    let names =
+        |wanted: bool| able.iter().filter(|(_, able)| *able == wanted).map(|(name, _)| *name).collect::<Vec<_>>();
     let missing = names(false);
     if missing.is_empty() {
         return LIMITS.good(names(true).join(", "));
@@ -160,7 +173,8 @@ fn swap(facts: &EngineFacts, swap_is_on: bool) -> Finding {
 }
 
 fn option<'a>(facts: &'a EngineFacts, name: &str) -> Option<&'a str> {
-    let is_it = |option: &&String| option.strip_prefix("name=").is_some_and(|rest| rest.split(',').next() == Some(name));
+    let is_it =
+        |option: &&String| option.strip_prefix("name=").is_some_and(|rest| rest.split(',').next() == Some(name));
     facts.security_options.iter().find(is_it).map(String::as_str)
 }
 

@@ -21,7 +21,7 @@ impl Facts {
 
     /// The only value of a key, or its first.
     pub fn one(&self, key: &str) -> Option<&str> {
-        self.all(key).next()
+        self.0.iter().find(|(it, _)| it == key).map(|(_, value)| value.as_str())
     }
 
     /// Every value of a key.

@@ -80,8 +80,7 @@ impl Check {
 
 impl Area {
     /// In the order in which they are shown.
-    pub const ALL: [Area; 6] =
-        [Area::Engine, Area::Kernel, Area::Timing, Area::Sandbox, Area::Images, Area::Queues];
+    pub const ALL: [Area; 6] = [Area::Engine, Area::Kernel, Area::Timing, Area::Sandbox, Area::Images, Area::Queues];
 
     pub fn name(self) -> &'static str {
         match self {

@@ -123,7 +123,8 @@ mod tests {
     fn the_kernels_files_are_read_as_it_writes_them() {
         assert_eq!(in_brackets("always [madvise] never"), Some("madvise".to_owned()));
         assert_eq!(in_brackets("never"), None);
-        let swaps = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/nvme0n1p3   partition\t8388604\t\t0\t\t-2\n";
+        let swaps =
+            "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/nvme0n1p3   partition\t8388604\t\t0\t\t-2\n";
         assert_eq!(parse_swaps(swaps), ["/dev/nvme0n1p3"]);
         assert_eq!(parse_swaps("Filename\t\t\t\tType\n"), [""; 0]);
         assert_eq!(parse_steal("cpu  700 0 200 9000 0 0 0 100 50 0\ncpu0 1 2\n"), Some(100));

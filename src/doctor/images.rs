@@ -28,9 +28,15 @@ pub enum Found {
     Missing,
     Volumes(Vec<String>),
     /// It is there; the sandbox of it could not be started, or its look around failed.
-    Closed { digest: String, reason: String },
+    Closed {
+        digest: String,
+        reason: String,
+    },
     /// What the probe found in it.
-    Open { digest: String, files: Facts },
+    Open {
+        digest: String,
+        files: Facts,
+    },
     /// The engine could not be asked.
     Unknown(String),
 }
@@ -42,7 +48,8 @@ const NAMED: usize = 5;
 
 pub fn judge(facts: &ImageFacts) -> Vec<Finding> {
     let ImageFacts { name, reference, found } = facts;
-    let present = |digest: &str| PRESENT.good(format!("{name}: {reference} {}", digest.get(..DIGEST).unwrap_or(digest)));
+    let present =
+        |digest: &str| PRESENT.good(format!("{name}: {reference} {}", digest.get(..DIGEST).unwrap_or(digest)));
     match found {
         Found::Missing => {
             let cure = match reference.strip_prefix("caisson/") {
@@ -107,11 +114,8 @@ mod tests {
 
     #[test]
     fn a_missing_image_is_a_warning_and_says_how_to_build_it() {
-        let facts = ImageFacts {
-            name: "c".to_owned(),
-            reference: "caisson/c:latest".to_owned(),
-            found: Found::Missing,
-        };
+        let facts =
+            ImageFacts { name: "c".to_owned(), reference: "caisson/c:latest".to_owned(), found: Found::Missing };
         let findings = judge(&facts);
         assert_eq!((findings[0].check, findings[0].verdict), (PRESENT.id, Verdict::Warning));
         assert!(findings[0].advice.as_ref().is_some_and(|advice| advice.contains("just images c,")), "{findings:?}");

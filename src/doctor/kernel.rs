@@ -18,8 +18,7 @@ pub const PTRACE: Check = check("kernel.ptrace", "processes can't trace each oth
 pub const CORES: Check = check("kernel.core-dumps", "a crash starts no program of the host");
 pub const PROCESSOR: Check = check("kernel.processor", "the processor's known leaks are closed");
 
-pub const CHECKS: [Check; 9] =
-    [VERSION, SAME, LANDLOCK, USER_NAMESPACES, IO_URING, BPF, PTRACE, CORES, PROCESSOR];
+pub const CHECKS: [Check; 9] = [VERSION, SAME, LANDLOCK, USER_NAMESPACES, IO_URING, BPF, PTRACE, CORES, PROCESSOR];
 
 /// The oldest series with long-term support (kernel.org/category/releases.html). The agent needs 5.9 (`close_range`), and
 /// reads what filters a process has, which 5.9 tells as well.
@@ -60,7 +59,10 @@ fn version(release: &str) -> Finding {
         _ => return VERSION.warning(release, "the version can't be read; see that the kernel is maintained"),
     };
     if version < OLDEST {
-        return VERSION.warning(release, "no long-term series is this old any more: every sandbox shares this kernel, so upgrade it");
+        return VERSION.warning(
+            release,
+            "no long-term series is this old any more: every sandbox shares this kernel, so upgrade it",
+        );
     }
     VERSION.good(release)
 }
@@ -75,7 +77,10 @@ fn landlock_abi(abi: u64) -> Finding {
             format!("a program can send PID 1 signals, which PID 1 doesn't get. {without}"),
         ),
         1 => LANDLOCK.warning("ABI 1, which isn't used", format!("it would forbid ordinary renames. {without}")),
-        _ => LANDLOCK.warning("none", format!("a program can make itself the kernel's second choice when memory runs out. {without}")),
+        _ => LANDLOCK.warning(
+            "none",
+            format!("a program can make itself the kernel's second choice when memory runs out. {without}"),
+        ),
     }
 }
 
@@ -96,7 +101,9 @@ fn user_namespaces(facts: &HostFacts) -> Finding {
 fn io_uring(disabled: Option<u64>) -> Finding {
     match disabled {
         Some(value @ 1..) => IO_URING.good(format!("kernel.io_uring_disabled = {value}")),
-        Some(0) => IO_URING.note("it is on", "sandboxes refuse its calls; set kernel.io_uring_disabled = 2 for a second wall"),
+        Some(0) => {
+            IO_URING.note("it is on", "sandboxes refuse its calls; set kernel.io_uring_disabled = 2 for a second wall")
+        }
         None => IO_URING.note(
             "this kernel has no switch for it",
             "sandboxes refuse its calls; Linux 6.6 and later have kernel.io_uring_disabled for a second wall",
@@ -128,7 +135,9 @@ fn ptrace(scope: Option<u64>) -> Finding {
 }
 
 fn cores(pattern: Option<&str>) -> Finding {
-    let Some(pattern) = pattern else { return CORES.note("kernel.core_pattern can't be read", "see that it begins with no |") };
+    let Some(pattern) = pattern else {
+        return CORES.note("kernel.core_pattern can't be read", "see that it begins with no |");
+    };
     if let Some(program) = pattern.strip_prefix('|') {
         // core(5): RLIMIT_CORE isn't enforced for core dumps that are piped to a program.
         let program = program.split_whitespace().next().unwrap_or_default();
@@ -143,13 +152,11 @@ fn cores(pattern: Option<&str>) -> Finding {
 
 fn processor(vulnerabilities: &[(String, String)]) -> Finding {
     if vulnerabilities.is_empty() {
-        return PROCESSOR.note("the kernel doesn't say", "nothing is known here; see the processor's maker's advisories");
+        return PROCESSOR
+            .note("the kernel doesn't say", "nothing is known here; see the processor's maker's advisories");
     }
-    let open: Vec<&str> = vulnerabilities
-        .iter()
-        .filter(|(_, text)| text.contains("Vulnerable"))
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let open: Vec<&str> =
+        vulnerabilities.iter().filter(|(_, text)| text.contains("Vulnerable")).map(|(name, _)| name.as_str()).collect();
     if open.is_empty() {
         return PROCESSOR.good(format!("{} looked at by the kernel", vulnerabilities.len()));
     }
@@ -205,7 +212,11 @@ mod tests {
         is(|facts| facts.io_uring_disabled = None, IO_URING, Verdict::Note);
         is(|facts| facts.bpf_disabled = Some(0), BPF, Verdict::Note);
         is(|facts| facts.ptrace_scope = None, PTRACE, Verdict::Note);
-        is(|facts| facts.core_pattern = Some("|/usr/lib/systemd/systemd-coredump %P".to_owned()), CORES, Verdict::Warning);
+        is(
+            |facts| facts.core_pattern = Some("|/usr/lib/systemd/systemd-coredump %P".to_owned()),
+            CORES,
+            Verdict::Warning,
+        );
         is(|facts| facts.vulnerabilities[1].1 = "Vulnerable; SMT vulnerable".to_owned(), PROCESSOR, Verdict::Warning);
         is(|facts| facts.vulnerabilities.clear(), PROCESSOR, Verdict::Note);
     }

@@ -18,8 +18,7 @@ pub const HEARTBEAT: Check = check("queues.heartbeat", "a heartbeat may fail and
 pub const LONG_POLL: Check = check("queues.long-poll", "an empty queue is asked rarely");
 pub const UNTRIED: Check = check("queues.untried", "this host may receive, delete and send");
 
-pub const CHECKS: [Check; 9] =
-    [CONFIGURED, REACHABLE, APART, REDRIVE, RETENTION, SIZE, HEARTBEAT, LONG_POLL, UNTRIED];
+pub const CHECKS: [Check; 9] = [CONFIGURED, REACHABLE, APART, REDRIVE, RETENTION, SIZE, HEARTBEAT, LONG_POLL, UNTRIED];
 
 /// What the queues answered, and what the configuration makes of them.
 #[derive(Debug, Clone)]
@@ -126,7 +125,8 @@ fn retention(incoming: &Attributes) -> Finding {
     let Some(seconds) = incoming.retention_s else { return RETENTION.good("the queue doesn't say") };
     let measured = format!("{:.1} days", seconds as f64 / 86_400.0);
     if seconds < RETENTION_S {
-        return RETENTION.note(measured, "jobs that wait longer than this are lost without a word: raise MessageRetentionPeriod");
+        return RETENTION
+            .note(measured, "jobs that wait longer than this are lost without a word: raise MessageRetentionPeriod");
     }
     RETENTION.good(measured)
 }

@@ -6,13 +6,13 @@ use super::finding::{Area, Finding, Verdict};
 
 /// Columns of the table; what is measured takes the rest of the line.
 const VERDICT_WIDTH: usize = 7;
-const PROMISE_WIDTH: usize = 46;
 /// Where advice wraps.
 const LINE: usize = 116;
 
 /// The findings as a table by area, each one's advice below it, and the summary line. `colour` is for terminals.
 pub fn render(findings: &[Finding], colour: bool) -> String {
     let mut out = String::new();
+    let width = findings.iter().map(|finding| finding.promise.chars().count()).max().unwrap_or(0);
     for area in Area::ALL {
         let of_area: Vec<&Finding> = findings.iter().filter(|finding| finding.area == area).collect();
         if of_area.is_empty() {
@@ -20,7 +20,7 @@ pub fn render(findings: &[Finding], colour: bool) -> String {
         }
         let _ = writeln!(out, "{}", paint(area.name(), BOLD, colour));
         for finding in of_area {
-            row(&mut out, finding, colour);
+            row(&mut out, finding, width, colour);
         }
         out.push('\n');
     }
@@ -45,10 +45,10 @@ pub fn summary(findings: &[Finding]) -> String {
     format!("{} good, {notes}, {warnings}, {broken}", count(Verdict::Good))
 }
 
-fn row(out: &mut String, finding: &Finding, colour: bool) {
+fn row(out: &mut String, finding: &Finding, width: usize, colour: bool) {
     let verdict = format!("{:VERDICT_WIDTH$}", finding.verdict.name());
     let verdict = paint(&verdict, shade(finding.verdict), colour);
-    let _ = writeln!(out, "  {verdict}  {:PROMISE_WIDTH$}  {}", finding.promise, finding.measured);
+    let _ = writeln!(out, "  {verdict}  {:width$}  {}", finding.promise, finding.measured);
     let indent = 2 + VERDICT_WIDTH + 2;
     for (index, line) in wrap(finding.advice.as_deref().unwrap_or_default(), LINE - indent - 2).iter().enumerate() {
         let mark = if index == 0 { "→" } else { " " };
@@ -103,10 +103,10 @@ mod tests {
         ];
         insta::assert_snapshot!(render(&findings, false), @r"
         engine
-          good     the engine answers                              Docker 28.2.2
+          good     the engine answers                 Docker 28.2.2
 
         sandbox
-          broken   the root file system is read-only               rw
+          broken   the root file system is read-only  rw
                    → set it read-only, or a program's traces outlive its test and one job's files are there for the next one
                      to find, which no program may rely on
 

@@ -5,7 +5,8 @@
 //! facts. An attempt's value is `allowed` or `refused ERRNO`. Whatever would change something is tried in a child of its
 //! own, or with the values that are in force already, so that a sandbox with a hole is still in one piece afterwards.
 //!
-//! `caisson-agent --probe files` looks for files of the image that carry privilege instead.
+//! `caisson-agent --probe files` looks for files of the image that carry privilege instead, and `--probe kill` tries to end
+//! its own supervisor.
 
 mod attempt;
 mod calls;
@@ -45,6 +46,7 @@ pub(crate) fn run(what: Option<&str>) -> ExitCode {
     let _ = crate::sys::set_dumpable(true);
     match what {
         Some("files") => walk::print(),
+        Some("kill") => reach::kill(),
         _ => print(),
     }
     ExitCode::SUCCESS
@@ -60,9 +62,7 @@ fn is_below_an_agent() -> bool {
 fn print() {
     status("self", "/proc/self/status");
     status("agent", "/proc/1/status");
-    for (key, path) in [("kernel", "/proc/sys/kernel/osrelease"), ("hostname", "/proc/sys/kernel/hostname")] {
-        fact(key, std::fs::read_to_string(path).unwrap_or_default().trim_end());
-    }
+    names();
     fact("landlock", calls::landlock_abi());
     fact("confined-by", confinement_name());
     fact("processes", processes());
@@ -87,6 +87,19 @@ fn status(whose: &str, path: &str) {
         let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
         if let Some(value) = line {
             fact(&format!("{whose}.{name}"), value.split_whitespace().collect::<Vec<_>>().join(" "));
+        }
+    }
+}
+
+/// The kernel's release and the host's name, as uname(2) has them: not every runtime has the files for it.
+fn names() {
+    // SAFETY: a `utsname` of zeroes is a valid value, to be overwritten.
+    let mut names: libc::utsname = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live value of the right type.
+    if unsafe { libc::uname(&mut names) } == 0 {
+        for (key, name) in [("kernel", &names.release), ("hostname", &names.nodename)] {
+            let bytes: Vec<u8> = name.iter().map(|&byte| byte as u8).take_while(|&byte| byte != 0).collect();
+            fact(key, String::from_utf8_lossy(&bytes));
         }
     }
 }

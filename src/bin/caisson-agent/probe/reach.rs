@@ -49,14 +49,19 @@ pub(super) fn print() {
     for (name, attempt) in ATTEMPTS {
         fact(&format!("reach.{name}"), in_child(attempt));
     }
-    // Signals do nothing to PID 1 whether or not they may be sent; that this program could go on says so.
+    // Signals do nothing to PID 1 whether or not they may be sent; see [`kill`].
     // SAFETY: takes plain integers.
     fact("signal.none", outcome(crate::sys::check(unsafe { libc::kill(FIRST, 0) }.into())));
-    // SAFETY: takes plain integers; `super::run` made sure that PID 1 is the agent of a sandbox.
-    fact("signal.kill", outcome(crate::sys::check(unsafe { libc::kill(FIRST, libc::SIGKILL) }.into())));
     let score = std::fs::read_to_string("/proc/self/oom_score_adj").unwrap_or_default();
     fact("oom-score", score.trim_end());
     fact("oom-score.lower", in_child(|| std::fs::write("/proc/self/oom_score_adj", "0")));
+}
+
+/// Sends PID 1 what ends any other process. Who reads this fact knows that it did nothing; where it does something, nobody
+/// is left to pass the fact on, so it is asked for by itself and last.
+pub(super) fn kill() {
+    // SAFETY: takes plain integers; `super::run` made sure that PID 1 is the agent of a sandbox.
+    fact("signal.kill", outcome(crate::sys::check(unsafe { libc::kill(FIRST, libc::SIGKILL) }.into())));
 }
 
 fn read_memory() -> io::Result<()> {

@@ -1,0 +1,2 @@
+gcc -o bomb bomb.c
+exec ./bomb
