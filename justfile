@@ -37,6 +37,10 @@ export PATH := env("PATH") + ":" + env("CARGO_HOME", env("HOME", "/root") + "/.c
     scripts/setup.sh test-fast
     cargo nextest run --all-features -E 'not (group(docker) | group(sqs))' "$@"
 
+# Fuzz one target for some seconds: `just fuzz job_parse 300`; what there is stands in fuzz/src/targets.rs.
+@fuzz TARGET SECONDS="60":
+    scripts/fuzz.sh "$@"
+
 # Format the Rust code.
 @fmt:
     cargo fmt

@@ -2,7 +2,7 @@
 # Makes sure that the named cargo subcommands are there: one on PATH is taken as it is, a missing one is built, pinned,
 # into .tools/bin (some minutes, once).
 #
-#   scripts/cargo-tools.sh nextest|deny...
+#   scripts/cargo-tools.sh nextest|deny|fuzz...
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -10,6 +10,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 declare -A VERSIONS=(
     [nextest]=0.9.143
     [deny]=0.20.2
+    [fuzz]=0.13.2
 )
 
 missing() {

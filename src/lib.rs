@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Dependencies point one way: commands → worker → pipeline → edges (queue, sandbox, config) → vocabulary.
-//! The agent, which runs as PID 1 inside the container, uses [`protocol`] and nothing else of this library.
+//! The agent, which runs as PID 1 inside the container, uses [`protocol`], [`cgroup`] and [`network`] and nothing else of
+//! this library.
 #![cfg_attr(feature = "host", forbid(unsafe_code))]
 
 /// Declares modules that exist only on the host, so that the agent's build needs none of their dependencies.

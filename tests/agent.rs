@@ -9,7 +9,7 @@ use std::process::Stdio;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
-use support::engine::{Image, docker, gone, import, inspect, running_container_of, try_docker};
+use support::engine::{Image, beside_the_agent, docker, gone, import, inspect, running_container_of};
 use support::jobs::{c, stdout, verdict, with};
 use support::lab::Lab;
 use support::{unique, until, within};
@@ -324,26 +324,10 @@ async fn the_agent_runs_as_pid_1_and_refuses_anything_else() {
     let lab = Lab::open(1).await;
     // Fills the volume that the agent is in.
     assert_eq!(verdict(&lab.run(&c("int main(void) { return 0; }", json!({}))).await), "completed");
-    let mount = format!("{}:/caisson:ro", caisson::sandbox::agent::volume_name());
-    let label = format!("caisson.worker={}", lab.worker);
     let script = "sleep 60 & /caisson/agent </dev/null 2>&1; echo code $?; kill -0 $! && echo the neighbour lives";
-    let command = [
-        "run",
-        "--rm",
-        "--network",
-        "none",
-        "--label",
-        &label,
-        "--volume",
-        &mount,
-        "caisson/bash",
-        "bash",
-        "-c",
-        script,
-    ];
     // Another worker of this build that ends may have taken the volume away; then it is filled again.
     let said = until(60, "the agent's refusal", async || {
-        let said = try_docker(&command).await.unwrap_or_else(|complaint| panic!("{complaint}"));
+        let said = beside_the_agent(&lab.worker, "/caisson:ro", script).await;
         if said.contains("code 127") {
             lab.run(&c("int main(void) { return 0; }", json!({}))).await;
             return None;

@@ -5,7 +5,7 @@ mod support;
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use support::engine::{Leftovers, docker, gone, inspect, running_container_of, try_docker};
+use support::engine::{Leftovers, beside_the_agent, docker, gone, inspect, running_container_of, try_docker};
 use support::jobs::{bash, c, of_test, python, stdout, test, verdict};
 use support::lab::Lab;
 use support::process::{caisson, signal};
@@ -110,7 +110,7 @@ async fn every_live_container_is_held_to_what_was_promised_and_no_two_share_a_us
 
         let ulimits = host["Ulimits"].as_array().expect("there are ulimits");
         let ulimit = |name: &str| ulimits.iter().find(|limit| limit["Name"] == name).expect(name).clone();
-        for (name, value) in [("core", 0), ("nofile", 16_384), ("memlock", 65_536), ("msgqueue", 0)] {
+        for (name, value) in [("core", 1), ("nofile", 16_384), ("memlock", 65_536), ("msgqueue", 0)] {
             assert_eq!(ulimit(name), json!({ "Name": name, "Soft": value, "Hard": value }));
         }
 
@@ -118,7 +118,7 @@ async fn every_live_container_is_held_to_what_was_promised_and_no_two_share_a_us
         assert_eq!(tmpfs.keys().collect::<Vec<_>>(), ["/box", "/dev/shm", "/tmp"]);
         for (place, options) in tmpfs {
             let options: Vec<&str> = options.as_str().expect("options are text").split(',').collect();
-            for needed in ["nosuid", "nodev", "nr_inodes=16384", &format!("uid={uid}"), &format!("gid={gid}")] {
+            for needed in ["nosuid", "nodev", "nr_inodes=16384", "mode=1777", "uid=0", "gid=0"] {
                 assert!(options.contains(&needed), "{place}: {options:?}");
             }
             assert!(options.iter().any(|option| option.starts_with("size=")), "{place}: {options:?}");
@@ -178,19 +178,23 @@ async fn a_program_sees_no_privilege_no_network_and_nothing_to_write_but_its_own
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_agents_volume_is_filled_again_when_somebody_removed_it() {
+async fn the_agents_volume_is_filled_again_when_somebody_removed_or_emptied_it() {
     let lab = Lab::open(1).await;
     let hello = bash("echo hello", json!({}));
     assert_eq!(stdout(&lab.run(&hello).await), "hello\n");
     gone(&lab.worker, 10).await;
     let volume = caisson::sandbox::agent::volume_name();
-    // As long as a container of another test mounts it, the engine refuses.
-    until(90, "the volume's removal", async || try_docker(&["volume", "rm", &volume]).await.ok()).await;
+    // The engine keeps a volume that a container of another test has, but not what is in it. A removed one comes back
+    // empty with the next container, so whichever of the two happens here, our next job finds it empty.
+    let emptied = async || {
+        let script = "rm -rf /volume/* && ls -A /volume";
+        assert_eq!(beside_the_agent(&lab.worker, "/volume", script).await, "");
+    };
+    if try_docker(&["volume", "rm", &volume]).await.is_err() {
+        emptied().await;
+    }
     assert_eq!(stdout(&lab.run(&hello).await), "hello\n");
-    gone(&lab.worker, 10).await;
-    // The same for one that is there but empty.
-    until(90, "the volume's removal", async || try_docker(&["volume", "rm", &volume]).await.ok()).await;
-    docker(&["volume", "create", &volume]).await;
+    emptied().await;
     assert_eq!(stdout(&lab.run(&hello).await), "hello\n");
     lab.close().await;
 }
@@ -254,12 +258,13 @@ async fn the_cpu_time_of_each_test_is_what_the_program_itself_counted() {
 async fn the_cpu_time_of_processes_that_nobody_waits_for_counts() {
     let lab = Lab::open(1).await;
     // The grandchild burns, its parent is gone, and the program itself only sleeps.
-    let source = "(while :; do :; done) & disown; sleep 3; echo out of reach";
-    let report = lab.run(&bash(source, json!({ "limits": { "cpu_time_ms": 300, "wall_time_ms": 20_000 } }))).await;
+    let source = "(while :; do :; done) & disown; sleep 80; echo out of reach";
+    let report = lab.run(&bash(source, json!({ "limits": { "cpu_time_ms": 300, "wall_time_ms": 90_000 } }))).await;
     lab.close().await;
     assert_eq!((verdict(&report), report["reason"].as_str()), ("time_limit", Some("cpu")), "{report:#}");
     let used = report["tests"][0]["cpu_time_ms"].as_u64().expect("a number");
-    assert!((300..600).contains(&used), "{used} ms");
+    // The overrun is how late the agent looks, on a busy host.
+    assert!((300..1_000).contains(&used), "{used} ms");
 }
 
 /// Takes as many MiB of memory as its argument says, touches all of it, and prints the number.

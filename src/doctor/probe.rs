@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::facts::Facts;
 use super::images::{Found, ImageFacts};
-use super::sandbox::{Asked, Probe, Resize, Told};
+use super::sandbox::{Asked, End, Probe, Resize, Told};
 use crate::protocol::{Stdin, Step, StepEnding};
 use crate::report::ImageReport;
 use crate::sandbox::agent::READABLE_PROGRAM;
@@ -55,19 +55,19 @@ pub async fn sandbox(sandboxes: &Sandboxes, worker_id: &str, image: &ImageReport
         Err(error) => return Probe::NotStarted(error.to_string()),
     };
     let start_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let facts = match look(&mut sandbox, None).await {
-        Ok(facts) => facts,
-        Err(Unanswered::Broken(reason)) => return Probe::Broken(reason),
+    let (facts, resized, end) = match look(&mut sandbox, None).await {
         Err(Unanswered::Silent(reason)) => return Probe::Silent(reason),
-    };
-    let resized = resize(&mut sandbox).await;
-    // Last, because it may be the end of it.
-    let killed = match look(&mut sandbox, Some("kill")).await {
-        Ok(_) => None,
-        Err(Unanswered::Broken(reason) | Unanswered::Silent(reason)) => Some(reason),
+        Err(Unanswered::Broken(reason, facts)) if facts.is_empty() => return Probe::Silent(reason),
+        Err(Unanswered::Broken(reason, facts)) => (facts, Resize::NotTried, Some(End::Probe(reason))),
+        Ok(facts) => {
+            let resized = resize(&mut sandbox).await;
+            // Last, because it may be the end of it.
+            let end = look(&mut sandbox, Some("kill")).await.err().map(|_| End::Signal);
+            (facts, resized, end)
+        }
     };
     sandbox.destroy();
-    Probe::Told(Box::new(Told { facts, start_ms, resized, killed }))
+    Probe::Told(Box::new(Told { facts, start_ms, resized, end }))
 }
 
 async fn resize(sandbox: &mut Sandbox) -> Resize {
@@ -78,7 +78,7 @@ async fn resize(sandbox: &mut Sandbox) -> Resize {
                 memory_bytes: RESIZED_MEMORY_BYTES,
                 processes: RESIZED_PROCESSES + AGENT_PROCESSES,
             },
-            Err(Unanswered::Broken(reason) | Unanswered::Silent(reason)) => Resize::Failed(reason),
+            Err(Unanswered::Broken(reason, _) | Unanswered::Silent(reason)) => Resize::Failed(reason),
         },
         Ok(Resized::TooLittle) => Resize::Failed("the kernel said that more memory is in use already".to_owned()),
         Ok(Resized::Broken { detail, .. }) => Resize::Failed(detail),
@@ -97,7 +97,7 @@ pub async fn image(sandboxes: &Sandboxes, worker_id: &str, name: &str, reference
             let files = match acquire(sandboxes, worker_id, &image).await {
                 Err(error) => Err(error.to_string()),
                 Ok(mut sandbox) => look(&mut sandbox, Some("files")).await.map_err(|unanswered| match unanswered {
-                    Unanswered::Broken(reason) | Unanswered::Silent(reason) => reason,
+                    Unanswered::Broken(reason, _) | Unanswered::Silent(reason) => reason,
                 }),
             };
             match files {
@@ -126,7 +126,8 @@ async fn acquire(sandboxes: &Sandboxes, worker_id: &str, image: &ImageReport) ->
 /// Why there are no facts.
 enum Unanswered {
     Silent(String),
-    Broken(String),
+    /// The agent died of it; what had been said by then.
+    Broken(String, Facts),
 }
 
 async fn look(sandbox: &mut Sandbox, what: Option<&str>) -> Result<Facts, Unanswered> {
@@ -148,12 +149,12 @@ async fn look(sandbox: &mut Sandbox, what: Option<&str>) -> Result<Facts, Unansw
     let mut keep =
         |is_stdout: bool, data: &[u8]| if is_stdout { &mut out } else { &mut complaint }.extend_from_slice(data);
     let outcome = sandbox.run(step, &[], &mut keep).await;
+    let facts = Facts::parse(&String::from_utf8_lossy(&out));
     let ended = match outcome {
         Ok(StepOutcome::Ended(ended)) => ended,
-        Ok(StepOutcome::Broken { detail, .. }) => return Err(Unanswered::Broken(detail)),
+        Ok(StepOutcome::Broken { detail, .. }) => return Err(Unanswered::Broken(detail, facts)),
         Err(error) => return Err(Unanswered::Silent(error.to_string())),
     };
-    let facts = Facts::parse(&String::from_utf8_lossy(&out));
     match ended.ending {
         StepEnding::Exited(0) if !facts.is_empty() => Ok(facts),
         ending => {

@@ -81,8 +81,6 @@ pub enum Probe {
     HasNetwork,
     /// The probe ended otherwise than it should.
     Silent(String),
-    /// The supervisor did not survive the probe.
-    Broken(String),
     Told(Box<Told>),
 }
 
@@ -92,8 +90,17 @@ pub struct Told {
     /// From the create call to the agent's answer.
     pub start_ms: u64,
     pub resized: Resize,
-    /// How PID 1 ended of a signal that a program sent it, if it did.
-    pub killed: Option<String>,
+    /// What ended PID 1, if something did.
+    pub end: Option<End>,
+}
+
+/// What PID 1 ended of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Of SIGKILL, sent by a program.
+    Signal,
+    /// While or after the probe ran, in the engine's or the agent's words.
+    Probe(String),
 }
 
 /// What came of setting other limits on the live sandbox.
@@ -105,6 +112,8 @@ pub enum Resize {
         memory_bytes: u64,
         processes: u64,
     },
+    /// PID 1 was gone by then.
+    NotTried,
     /// The runtime has no such operation.
     Unsupported,
     Failed(String),
@@ -134,16 +143,10 @@ pub fn judge(probe: &Probe, asked: &Asked) -> Vec<Finding> {
                 "programs don't run as they should: try caisson run with a program that prints something",
             )];
         }
-        Probe::Broken(reason) => {
-            return vec![SUPERVISOR.broken(
-                format!("the agent did not survive the probe: {reason}; {rest}"),
-                "a program can end its own judging here: see whether this runtime has PID namespaces and seccomp",
-            )];
-        }
     };
-    let Told { facts, start_ms, resized, killed } = told.as_ref();
+    let Told { facts, start_ms, resized, end } = told.as_ref();
     let view = View { facts, asked };
-    vec![
+    let mut findings = vec![
         START.good(format!("in {start_ms} ms")),
         privilege::user(view),
         privilege::capabilities(view),
@@ -159,7 +162,7 @@ pub fn judge(probe: &Probe, asked: &Asked) -> Vec<Finding> {
         places::kernel_files(view),
         places::masked(view),
         places::devices(view),
-        supervisor::reach(view, killed.as_deref()),
+        supervisor::reach(view, end.as_ref()),
         supervisor::oom_score(view),
         privilege::seen(view),
         privilege::hostname(view),
@@ -168,8 +171,9 @@ pub fn judge(probe: &Probe, asked: &Asked) -> Vec<Finding> {
         limits::processes(view),
         limits::cpus(view),
         limits::rlimits(view),
-        limits::resize(resized),
-    ]
+    ];
+    findings.extend(limits::resize(resized));
+    findings
 }
 
 /// What a check looks at.

@@ -11,7 +11,7 @@ pub(super) struct Stage<'a> {
     sandbox: Option<Sandbox>,
     /// What the compile step made, where tests need other sandboxes than its own.
     archive: Option<Vec<u8>>,
-    /// Whether no test has run in the sandbox yet: its workspace is as it should be.
+    /// Whether no test has run in the sandbox yet.
     untouched: bool,
     /// How many sandboxes tests have broken.
     broken: u32,
@@ -51,7 +51,8 @@ impl<'a> Stage<'a> {
             self.broken += 1;
             return Ok(StepResult::not_run_after_breaking(self.broken));
         };
-        let (result, intact) = step::test(sandbox, self.run.plan, test, !self.untouched, budget).await?;
+        let restore = self.run.shares_sandboxes() || self.archive.is_some();
+        let (result, intact) = step::test(sandbox, self.run.plan, test, restore, budget).await?;
         self.untouched = false;
         if !intact {
             self.broken += 1;
@@ -81,8 +82,6 @@ impl<'a> Stage<'a> {
         match &self.archive {
             Some(archive) => {
                 sandbox.load(archive).await?;
-                // The files are in the snapshot and not yet in the workspace.
-                self.untouched = false;
             }
             None => {
                 run.write_files(&mut sandbox).await?;

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 use super::conversation::{Conversation, Lost};
 use super::slots::Slot;
 use super::spec::AGENT_PROCESSES;
-use super::{SandboxError, Shared};
+use super::{EngineError, SandboxError, Shared};
 use crate::protocol::{CHUNK, Event, Request};
 use crate::report::SandboxReport;
 
@@ -98,24 +98,30 @@ impl Sandbox {
                 self.in_force = wanted;
                 Ok(Resized::Done)
             }
-            // cgroup v1 answers EBUSY when it can't get below the new limit by dropping caches.
-            Err(error) if self.touched && error.reason.contains("busy") => Ok(Resized::TooLittle),
-            Err(error) if error.status.is_some() => {
-                // The engine is there and refuses. A container that lives is one whose runtime can't do it; one that died
-                // did so of what ran in it.
-                if self.shared.engine.is_running(&self.id).await? {
-                    tracing::warn!(%error, "this runtime can't change a live container's limits");
-                    self.shared.cannot_resize.store(true, Ordering::Relaxed);
-                    return Err(SandboxError::CannotResize);
-                }
-                if !self.touched {
-                    return Err(error.into());
-                }
-                let Broken { oom, detail } = self.broken(error.to_string()).await?;
-                Ok(Resized::Broken { oom, detail })
-            }
+            Err(error) if error.status.is_some() => self.not_resized(error).await,
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// The engine is there and refuses other limits: finds out why.
+    async fn not_resized(&mut self, error: EngineError) -> Result<Resized, SandboxError> {
+        if !self.shared.engine.is_running(&self.id).await? {
+            // It died of what ran in it, if anything has.
+            if !self.touched {
+                return Err(error.into());
+            }
+            let Broken { oom, detail } = self.broken(error.to_string()).await?;
+            return Ok(Resized::Broken { oom, detail });
+        }
+        // It lives. A runtime that can change limits at all takes those that are in force already; then it was the kernel
+        // that couldn't get below the new one by dropping caches (cgroup v1 says so, version 2 kills).
+        let (memory_bytes, pids) = self.in_force;
+        if self.shared.engine.resize(&self.id, memory_bytes, pids).await.is_ok() {
+            return Ok(Resized::TooLittle);
+        }
+        tracing::warn!(%error, "this runtime can't change a live container's limits");
+        self.shared.cannot_resize.store(true, Ordering::Relaxed);
+        Err(SandboxError::CannotResize)
     }
 
     /// Keeps the workspace as it is now, for the steps that restore it. `false` when the agent can't, which after a
@@ -171,7 +177,10 @@ impl Sandbox {
     /// Ours: no program has run yet.
     pub async fn load(&mut self, archive: &[u8]) -> Result<(), SandboxError> {
         self.send(&Request::Load { size: archive.len() as u64 }).await?;
-        self.send_data(archive).await
+        self.send_data(archive).await?;
+        // What the job's programs made is in there now.
+        self.touched = true;
+        Ok(())
     }
 
     async fn event(&mut self) -> Result<Event, SandboxError> {

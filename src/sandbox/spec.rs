@@ -89,7 +89,8 @@ impl Spec<'_> {
             cpuset_cpus: self.cpus.map(str::to_owned),
             nano_cpus: self.cpus.is_none().then_some(1_000_000_000),
             ulimits: Some(vec![
-                ulimit("core", 0),
+                // 1 and not 0: the kernel then writes no core and starts no program to pipe it to (core(5), fs/coredump.c).
+                ulimit("core", 1),
                 ulimit("nofile", OPEN_FILES),
                 ulimit("memlock", 64 << 10),
                 ulimit("msgqueue", 0),
@@ -130,15 +131,16 @@ impl Spec<'_> {
         }
     }
 
+    /// The mounts' roots belong to root, as `/tmp` does everywhere: a program that owned them could take their permissions
+    /// away, or leave more extended attributes on them than anybody can list, for the next test to find.
     fn tmpfs(&self) -> HashMap<String, String> {
-        let options = |size: u64, mode: &str, exec: &str| {
-            let uid = self.uid;
-            format!("rw,{exec},nosuid,nodev,size={size},nr_inodes={INODES},mode={mode},uid={uid},gid={uid}")
+        let options = |size: u64, exec: &str| {
+            format!("rw,{exec},nosuid,nodev,size={size},nr_inodes={INODES},mode=1777,uid=0,gid=0")
         };
         HashMap::from([
-            (WORKSPACE.to_owned(), options(self.disk_bytes, "0700", "exec")),
-            ("/tmp".to_owned(), options(self.disk_bytes, "1777", "exec")),
-            ("/dev/shm".to_owned(), options(SHARED_MEMORY_BYTES, "1777", "noexec")),
+            (WORKSPACE.to_owned(), options(self.disk_bytes, "exec")),
+            ("/tmp".to_owned(), options(self.disk_bytes, "exec")),
+            ("/dev/shm".to_owned(), options(SHARED_MEMORY_BYTES, "noexec")),
         ])
     }
 }

@@ -27,6 +27,17 @@ pub(crate) async fn docker(arguments: &[&str]) -> String {
     try_docker(arguments).await.unwrap_or_else(|complaint| panic!("docker {}: {complaint}", arguments.join(" ")))
 }
 
+/// Runs a script in a container of the test's own, with the agent's volume at `place`, which may end in `:ro`; what it
+/// printed.
+pub(crate) async fn beside_the_agent(worker: &str, place: &str, script: &str) -> String {
+    let mount = format!("{}:{place}", volume_name());
+    let owner = format!("caisson.worker={worker}");
+    let run = ["run", "--rm", "--network", "none", "--volume", &mount, "--label", &owner];
+    // Any worker that starts takes away what has no deadline, so this has one: the end of the year 2100.
+    let rest = ["--label", "caisson.deadline=4133980799", "caisson/bash", "bash", "-c", script];
+    docker(&[&run[..], &rest[..]].concat()).await
+}
+
 /// The ids of a worker's containers, whatever state they are in.
 pub(crate) async fn containers_of(worker: &str) -> Vec<String> {
     let filter = format!("label=caisson.worker={worker}");

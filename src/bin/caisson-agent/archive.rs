@@ -1,4 +1,5 @@
-//! A snapshot of the workspace, taken once after the compile step and restored before each further test.
+//! A snapshot of the workspace, taken once after the compile step and restored before each test. Taking it may open up what
+//! a program closed, so the workspace itself isn't used as it is afterwards.
 //!
 //! It is a memory file that only the agent has a descriptor of, so no program can change what the next one starts from.
 //! The worker carries it to another sandbox as bytes it never looks into. Each record is a kind (u8), a mode (u32), a

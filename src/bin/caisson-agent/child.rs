@@ -142,11 +142,11 @@ impl Plan<'_> {
 
     fn set_limits(&self) -> io::Result<()> {
         let step = self.step;
-        // A backstop for single processes; the limit that counts is the cgroup's.
-        let cpu_seconds = step.cpu_time_us.div_ceil(1_000_000) + 1;
+        // No RLIMIT_CPU: the kernel compares it with times sampled at its ticks, so that it killed a program that had used
+        // half of what it was held to. CPU time is the cgroup's, and the watch is ours.
         let limits = [
-            (libc::RLIMIT_CORE, 0),
-            (libc::RLIMIT_CPU, cpu_seconds),
+            // 1 and not 0: the kernel then writes no core and starts no program to pipe it to (core(5), fs/coredump.c).
+            (libc::RLIMIT_CORE, 1),
             (libc::RLIMIT_FSIZE, step.file_size_bytes),
             (libc::RLIMIT_STACK, step.stack_bytes),
             (libc::RLIMIT_MSGQUEUE, 0),

@@ -3,7 +3,8 @@
 //! The container's own seccomp profile and limits hold for the agent as well, so they can't forbid what one process may
 //! do to another of the same uid. These two do, and both need no privilege:
 //!
-//! - a seccomp filter: no resource limits, scheduling or priorities set on PID 1 (each was seen to work against it);
+//! - a seccomp filter: no resource limits, scheduling, priorities or signals for PID 1 (each was seen to work against it
+//!   under some runtime);
 //! - a Landlock domain: nothing is written outside the workspace, the scratch directories and `/dev`, and (from ABI 6)
 //!   no signal leaves the domain. Where the kernel has no Landlock the read-only root still holds; what is lost is that
 //!   `/proc/self/oom_score_adj` can't be lowered again.
@@ -95,6 +96,7 @@ mod filter {
 
     pub(super) fn program() -> Vec<libc::sock_filter> {
         let pid_one = 1;
+        let everybody = u32::MAX; // -1, and the group that PID 1 leads
         let user = 2; // PRIO_USER, sys/resource.h
         let io_user = 3; // IOPRIO_WHO_USER, linux/ioprio.h
         let denials = [
@@ -110,6 +112,14 @@ mod filter {
             (libc::SYS_setpriority, 1, When::Is, pid_one),
             (libc::SYS_ioprio_set, 0, When::Is, io_user),
             (libc::SYS_ioprio_set, 1, When::Is, pid_one),
+            // Signals to PID 1. Linux drops them by itself; under gVisor they arrive. To everybody means to it as well.
+            (libc::SYS_kill, 0, When::Is, pid_one),
+            (libc::SYS_kill, 0, When::Is, everybody),
+            (libc::SYS_tkill, 0, When::Is, pid_one),
+            (libc::SYS_tgkill, 0, When::Is, pid_one),
+            (libc::SYS_rt_sigqueueinfo, 0, When::Is, pid_one),
+            (libc::SYS_rt_tgsigqueueinfo, 0, When::Is, pid_one),
+            (libc::SYS_pidfd_open, 0, When::Is, pid_one),
         ];
         let mut program =
             vec![load(ARCHITECTURE), jump(EQUAL, NATIVE, 1, 0), ret(libc::SECCOMP_RET_KILL_PROCESS), load(NUMBER)];

@@ -39,12 +39,8 @@ use crate::channel::Channel;
 use crate::confine::Confinement;
 use crate::meter::Meter;
 
-/// Places other than the workspace that a program may have written to, with their modes. All are tmpfs mounts of the
-/// container's own, and the program owns their roots as well as what is in them.
-const SCRATCH: [(&str, u32); 2] = [("/tmp", 0o1777), ("/dev/shm", 0o1777)];
-
-/// The workspace's mode.
-const WORKSPACE_MODE: u32 = 0o700;
+/// Places other than the workspace that a program may have written to. All are tmpfs mounts of the container's own.
+const SCRATCH: [&str; 2] = ["/tmp", "/dev/shm"];
 
 fn main() -> ExitCode {
     // Anywhere but as PID 1 of a sandbox, the sweep's kill(-1) would end every process of the user.
@@ -92,8 +88,7 @@ pub(crate) struct Agent {
     confinement: Confinement,
     meter: Meter,
     workspace: OwnedFd,
-    /// Held open from the start: a program may take away the permission to open them.
-    scratch: Vec<(OwnedFd, u32)>,
+    scratch: Vec<OwnedFd>,
     snapshot: Option<File>,
 }
 
@@ -106,7 +101,7 @@ fn prepare() -> Result<Agent, Failure> {
         meter: Meter::open().attempt("open the cgroup's accounts")?,
         workspace: sys::open_directory(WORKSPACE).attempt("open the workspace")?,
         // A place that the container doesn't have needs no wiping.
-        scratch: SCRATCH.iter().filter_map(|(path, mode)| Some((sys::open_directory(path).ok()?, *mode))).collect(),
+        scratch: SCRATCH.iter().filter_map(|path| sys::open_directory(path).ok()).collect(),
         snapshot: None,
     })
 }
@@ -143,15 +138,19 @@ fn serve(agent: &mut Agent, channel: &mut Channel) -> Result<(), Failure> {
                     }
                 };
                 if step.restore {
-                    tree::reset(&agent.workspace, WORKSPACE_MODE).attempt("empty the workspace")?;
+                    tree::wipe(&agent.workspace).attempt("empty the workspace")?;
                     let snapshot = agent.snapshot.as_ref().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT));
                     snapshot
                         .and_then(|snapshot| archive::restore(snapshot, &agent.workspace))
                         .attempt("restore the workspace")?;
                 }
+                let before = agent.meter.memory_now().attempt("read the memory in use")?;
                 let ended = step::run(agent, channel, &step, stdin)?;
-                for (place, mode) in &agent.scratch {
-                    tree::reset(place, *mode).attempt("empty the scratch directories")?;
+                for place in &agent.scratch {
+                    tree::wipe(place).attempt("empty the scratch directories")?;
+                }
+                if ended.oom_kills > 0 {
+                    agent.meter.settle(before).attempt("wait for memory")?;
                 }
                 channel.send(&Event::Ended(ended)).attempt("report a step")?;
             }

@@ -4,10 +4,15 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use caisson::cgroup::{Version, number};
 
 use crate::sys;
+
+/// How long [`Meter::settle`] waits, and what it takes for settled: a program's page cache stays, so not all comes back.
+const SETTLE: Duration = Duration::from_millis(500);
+const SETTLED_BYTES: u64 = 4 << 20;
 
 pub(crate) struct Meter {
     version: Version,
@@ -50,6 +55,16 @@ impl Meter {
     /// The highest use since the container began, 0 where the kernel doesn't say.
     pub(crate) fn memory_peak(&self) -> u64 {
         self.memory_peak.as_ref().and_then(|file| read(file, number).ok()).unwrap_or(0)
+    }
+
+    /// Waits until the kernel has taken back what killed programs had: page tables and the like are given up some time
+    /// after the processes are gone, and the next program needs the room. `before` is what was in use before them.
+    pub(crate) fn settle(&self, before: u64) -> io::Result<()> {
+        let deadline = Instant::now() + SETTLE;
+        while self.memory_now()? > before + SETTLED_BYTES && Instant::now() < deadline {
+            sys::poll(&mut [], 2)?;
+        }
+        Ok(())
     }
 
     /// 0 where the kernel doesn't say.

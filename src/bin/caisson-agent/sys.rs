@@ -91,32 +91,6 @@ pub(crate) fn change_mode(file: &OwnedFd, mode: libc::mode_t) -> io::Result<()> 
     check(unsafe { libc::fchmod(file.as_raw_fd(), mode) }.into()).map(drop)
 }
 
-/// Removes a file's extended attributes, its access lists among them, and its flags. What the file system doesn't know
-/// needs no removing.
-pub(crate) fn clear_attributes(file: &OwnedFd) -> io::Result<()> {
-    let fd = file.as_raw_fd();
-    // The names' total length is bounded by the kernel (XATTR_LIST_MAX, linux/limits.h).
-    let mut names = vec![0u8; 65_536];
-    // SAFETY: the pointer and the length are those of one live buffer.
-    let length = unsafe { libc::flistxattr(fd, names.as_mut_ptr().cast(), names.len()) };
-    names.truncate(usize::try_from(length).unwrap_or(0));
-    for name in names.split_inclusive(|byte| *byte == 0) {
-        let Ok(name) = CStr::from_bytes_with_nul(name) else { continue };
-        // SAFETY: `name` ends with a NUL.
-        check(unsafe { libc::fremovexattr(fd, name.as_ptr()) }.into())?;
-    }
-    let no_flags: libc::c_int = 0;
-    // SAFETY: the call reads one integer from the pointer. It fails where there are no flags, and then there are none.
-    unsafe { libc::ioctl(fd, libc::FS_IOC_SETFLAGS, &raw const no_flags) };
-    Ok(())
-}
-
-/// Sets a file's times to now.
-pub(crate) fn touch(file: &OwnedFd) -> io::Result<()> {
-    // SAFETY: without times, the call takes none from the null pointer and uses the current one.
-    check(unsafe { libc::futimens(file.as_raw_fd(), std::ptr::null()) }.into()).map(drop)
-}
-
 pub(crate) fn unlink_at(directory: &OwnedFd, name: &CStr, flags: i32) -> io::Result<()> {
     // SAFETY: `name` ends with a NUL.
     check(unsafe { libc::unlinkat(directory.as_raw_fd(), name.as_ptr(), flags) }.into()).map(drop)

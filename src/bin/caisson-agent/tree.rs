@@ -38,20 +38,9 @@ pub(crate) fn descend(root: &OwnedFd, path: &[u8]) -> io::Result<(Option<OwnedFd
     }
 }
 
-/// Makes a mount's root as it was at first: empty, with its mode, and without what a program can leave on the root itself
-/// for the next one to find (extended attributes and access lists, flags, times).
-pub(crate) fn reset(root: &OwnedFd, mode: u32) -> io::Result<()> {
-    // A program may have taken the permissions away; the owner can always give them back.
-    sys::change_mode(root, 0o700)?;
-    wipe(root)?;
-    sys::clear_attributes(root)?;
-    sys::change_mode(root, mode)?;
-    sys::touch(root)
-}
-
 /// Removes everything inside `root`, with a constant number of descriptors and no recursion: a folder's subfolders are
 /// first moved up to `root`, so that a tree of any depth becomes flat.
-fn wipe(root: &OwnedFd) -> io::Result<()> {
+pub(crate) fn wipe(root: &OwnedFd) -> io::Result<()> {
     let mut moved = 0u64;
     loop {
         let mut found = false;

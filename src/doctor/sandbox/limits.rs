@@ -153,8 +153,9 @@ pub(super) fn rlimits(view: View<'_>) -> Finding {
     )
 }
 
-pub(super) fn resize(resize: &Resize) -> Finding {
-    match resize {
+pub(super) fn resize(resize: &Resize) -> Option<Finding> {
+    Some(match resize {
+        Resize::NotTried => return None,
         Resize::Unsupported => RESIZE.note(
             "this runtime can't",
             "jobs get more containers instead: one for compiling and one for running where their limits differ",
@@ -167,13 +168,13 @@ pub(super) fn resize(resize: &Resize) -> Finding {
             let memory = limit(facts, "limit.memory");
             let count = limit(facts, "limit.processes");
             if memory == Some(Some(*memory_bytes)) && count == Some(Some(*processes)) {
-                return RESIZE.good(format!("to {} and {processes} processes", bytes(Some(*memory_bytes))));
+                return Some(RESIZE.good(format!("to {} and {processes} processes", bytes(Some(*memory_bytes)))));
             }
             if memory.is_none() {
-                return RESIZE.note(
+                return Some(RESIZE.note(
                     "it was accepted, but what became of it can't be seen inside",
                     "the runtime holds limits from outside; its own documentation says how far",
-                );
+                ));
             }
             RESIZE.broken(
                 format!(
@@ -186,5 +187,5 @@ pub(super) fn resize(resize: &Resize) -> Finding {
                  (systemd, a cgroup manager) sets them back",
             )
         }
-    }
+    })
 }

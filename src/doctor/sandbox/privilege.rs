@@ -53,7 +53,7 @@ pub(super) fn capabilities(view: View<'_>) -> Finding {
                 }
                 continue;
             };
-            if value.trim_start_matches('0') != "" {
+            if value.contains(|digit| digit != '0') {
                 held.push(format!("{whose} {set} {value}"));
             }
         }

@@ -1,6 +1,6 @@
 //! The agent, PID 1, which has the program's own user and must be out of its reach all the same.
 
-use super::{View, check, let_through};
+use super::{End, View, check, let_through};
 use crate::doctor::finding::{Check, Finding};
 
 pub const SUPERVISOR: Check = check("sandbox.supervisor", "PID 1 is out of the program's reach");
@@ -9,7 +9,7 @@ pub const OOM_SCORE: Check = check("sandbox.oom-score", "out of memory, the prog
 /// What can only be looked at. The agent has no secret in it: its environment is a PATH, its arguments are none.
 const LOOKING: [&str; 6] = ["file", "maps", "environment", "descriptor", "program", "root"];
 
-pub(super) fn reach(view: View<'_>, killed: Option<&str>) -> Finding {
+pub(super) fn reach(view: View<'_>, end: Option<&End>) -> Finding {
     // Whatever the errno: what isn't allowed is out of reach.
     let Some(open) = let_through(view.facts, "reach.", |_| true) else {
         return view.unseen(&SUPERVISOR, "any attempt");
@@ -22,12 +22,16 @@ pub(super) fn reach(view: View<'_>, killed: Option<&str>) -> Finding {
              the program under the agent's filter; see the findings on seccomp and on the user",
         );
     }
-    match (killed, view.has_own_kernel()) {
-        (Some(how), false) => SUPERVISOR.broken(
-            format!("SIGKILL from a program ends it: {how}"),
+    match (end, view.has_own_kernel()) {
+        (Some(End::Probe(reason)), _) => SUPERVISOR.broken(
+            format!("it did not survive the probe: {reason}"),
+            "a program can end its own judging here: see the other findings first, and whether this runtime has PID namespaces",
+        ),
+        (Some(End::Signal), false) => SUPERVISOR.broken(
+            "SIGKILL from a program ends it",
             "Linux keeps signals from the first process of a PID namespace: see whether the sandbox has one of its own",
         ),
-        (Some(_), true) => SUPERVISOR.warning(
+        (Some(End::Signal), true) => SUPERVISOR.warning(
             "SIGKILL from a program ends it",
             "the runtime's own kernel doesn't keep signals from PID 1, as Linux does. A program that sends one ends its own \
              sandbox and is judged for that; it gains nothing",

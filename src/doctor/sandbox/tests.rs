@@ -26,7 +26,7 @@ fn probe(facts: &str) -> Probe {
     let resized = facts.replace("limit.memory 67108864", "limit.memory 100663296");
     let resized = resized.replace("limit.processes 32", "limit.processes 25");
     let resized = Resize::Done { facts: Facts::parse(&resized), memory_bytes: 96 << 20, processes: 25 };
-    Probe::Told(Box::new(Told { facts: Facts::parse(facts), start_ms: 300, resized, killed: None }))
+    Probe::Told(Box::new(Told { facts: Facts::parse(facts), start_ms: 300, resized, end: None }))
 }
 
 /// What isn't good.
@@ -144,7 +144,7 @@ fn what_the_probe_says_nothing_of_is_never_good() {
         facts: Facts::parse("kernel 6.18.44\n"),
         start_ms: 300,
         resized: Resize::Unsupported,
-        killed: None,
+        end: None,
     }));
     let asked = Asked { host_swaps: true, apparmor: true, ..asked(V1) };
     let findings = judge(&nothing, &asked);
@@ -157,10 +157,9 @@ const GVISOR: &str = include_str!("../recorded/gvisor.txt");
 
 #[test]
 fn a_sandbox_with_a_kernel_of_its_own_is_not_measured_by_the_hosts() {
-    let asked = Asked { uids: 20_000..30_000, host_swaps: false, ..asked(V1) };
-    let without_resize = |facts: &str, killed: Option<&str>| {
-        let killed = killed.map(str::to_owned);
-        Probe::Told(Box::new(Told { facts: Facts::parse(facts), start_ms: 1118, resized: Resize::Unsupported, killed }))
+    let asked = Asked { pinned: false, host_swaps: false, ..asked(V1) };
+    let without_resize = |facts: &str, end: Option<End>| {
+        Probe::Told(Box::new(Told { facts: Facts::parse(facts), start_ms: 1118, resized: Resize::Unsupported, end }))
     };
     let notes = told(&without_resize(GVISOR, None), &asked);
     assert!(notes.iter().all(|(_, verdict)| *verdict == Verdict::Note), "{notes:?}");
@@ -169,13 +168,13 @@ fn a_sandbox_with_a_kernel_of_its_own_is_not_measured_by_the_hosts() {
         assert!(checks.contains(&own.id), "{} isn't among {checks:?}", own.id);
     }
     // There, signals reach PID 1.
-    let killed = told(&without_resize(GVISOR, Some("the container's output ended")), &asked);
+    let killed = told(&without_resize(GVISOR, Some(End::Signal)), &asked);
     assert!(killed.contains(&(SUPERVISOR.id, Verdict::Warning)), "{killed:?}");
     // What isn't the kernel's to give away is promised there as well.
     for (from, to, check) in [
         ("self.CapBnd 0000000000000000", "self.CapBnd 00000000a80425fb", CAPABILITIES),
         ("interface lo", "interface lo\ninterface eth0", NETWORK),
-        ("self.Uid 20032 20032", "self.Uid 0 0", USER),
+        ("self.Uid 20064 20064", "self.Uid 0 0", USER),
         ("/ 9p ro,ro", "/ 9p rw", ROOT),
         ("/tmp tmpfs rw 33554432", "/tmp tmpfs rw 12638257152", PLACES),
         ("mount /caisson 9p ro,ro", "mount /caisson 9p rw", PLACES),
@@ -193,28 +192,34 @@ fn a_sandbox_with_a_kernel_of_its_own_is_not_measured_by_the_hosts() {
 fn a_supervisor_that_a_program_can_end_is_broken_but_for_kernels_that_know_no_better() {
     for (kernel, verdict) in [("kernel 6.18.44", Verdict::Broken), ("kernel 4.4.0", Verdict::Warning)] {
         let facts = Facts::parse(&V1.replace("kernel 6.18.44", kernel));
-        let killed = Some("the container's output ended".to_owned());
-        let probe = Probe::Told(Box::new(Told { facts, start_ms: 300, resized: Resize::Unsupported, killed }));
+        let (resized, end) = (Resize::NotTried, Some(End::Signal));
+        let probe = Probe::Told(Box::new(Told { facts, start_ms: 300, resized, end }));
         assert!(told(&probe, &asked(V1)).contains(&(SUPERVISOR.id, verdict)));
     }
 }
 
 #[test]
+fn a_supervisor_that_didnt_survive_the_probe_is_told_beside_what_the_probe_had_said() {
+    let facts = Facts::parse(&V1.replace("hostname caisson", "hostname other"));
+    let end = Some(End::Probe("the agent could not empty the scratch directories".to_owned()));
+    let probe = Probe::Told(Box::new(Told { facts, start_ms: 300, resized: Resize::NotTried, end }));
+    let broken = Verdict::Broken;
+    assert_eq!(told(&probe, &asked(V1)), [(SUPERVISOR.id, broken), (HOSTNAME.id, broken)]);
+}
+
+#[test]
 fn a_sandbox_that_isnt_there_is_one_finding() {
     let reason = || "failed to create a container: no such runtime".to_owned();
-    for (probe, check) in [
-        (Probe::NotStarted(reason()), START),
-        (Probe::Silent(reason()), START),
-        (Probe::Broken(reason()), SUPERVISOR),
-        (Probe::HasNetwork, NETWORK),
-    ] {
+    for (probe, check) in
+        [(Probe::NotStarted(reason()), START), (Probe::Silent(reason()), START), (Probe::HasNetwork, NETWORK)]
+    {
         assert_eq!(told(&probe, &asked(V1)), [(check.id, Verdict::Broken)]);
     }
     for (resized, verdict) in
         [(Resize::Unsupported, Verdict::Note), (Resize::Failed("busy".to_owned()), Verdict::Broken)]
     {
         let facts = Facts::parse(V1);
-        let probe = Probe::Told(Box::new(Told { facts, start_ms: 300, resized, killed: None }));
+        let probe = Probe::Told(Box::new(Told { facts, start_ms: 300, resized, end: None }));
         assert_eq!(told(&probe, &asked(V1)), [(RESIZE.id, verdict)]);
     }
 }

@@ -1,5 +1,5 @@
 # Tries: to leave a message for the next test where no file is: in the times and the attributes of the places that are
-# emptied. Stopped by: these are put back as well.
+# emptied. Stopped by: the places belong to root, and only an owner may set these.
 import os
 
 for place in ("/box", "/tmp", "/dev/shm"):
@@ -11,4 +11,7 @@ for place in ("/box", "/tmp", "/dev/shm"):
         os.setxattr(place, "user.message", b"hello")
     except OSError:
         pass
-    os.utime(place, ns=(1_234_567_890, 1_234_567_890))
+    try:
+        os.utime(place, ns=(1_234_567_890, 1_234_567_890))
+    except PermissionError:
+        pass

@@ -19,6 +19,7 @@ if len(sys.argv) == 1:
             try_write(f"/proc/{process}/oom_score_adj", value)
         try_write(f"/proc/{process}/oom_adj", "-17")
     memory = os.memfd_create("hog")
+    block = b"x" * (8 << 20)
     while True:
-        os.write(memory, b"x" * 65536)
+        os.write(memory, block)
 print("calm")

@@ -4,11 +4,12 @@ import os
 import sys
 
 if len(sys.argv) == 1:
+    block = b"x" * (4 << 20)
     for folder in ("/dev/shm", "/tmp", "/box"):
         with open(folder + "/hog", "wb", buffering=0) as file:
             try:
                 while True:
-                    file.write(b"x" * 65536)
+                    file.write(block)
             except OSError:
                 pass
 print(sorted(os.listdir("/tmp") + os.listdir("/dev/shm") + os.listdir("/box")))

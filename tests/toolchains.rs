@@ -1,0 +1,195 @@
+//! Every language's toolchain under the sandbox's seccomp profile and limits: the programs of `toolchains/`, run by the
+//! `caisson` binary as a file of jobs.
+//!
+//! A folder there is named LANGUAGE-WHAT and laid out like those of `examples/`. What a program cannot do is a case as
+//! well, and stands in `docs/toolchains.md`. `CAISSON_TEST_TOOLCHAINS=c-threads,java cargo test --test toolchains` runs
+//! the cases whose names begin so.
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use caisson::language::Languages;
+use serde_json::{Map, Value, json};
+use support::engine::{Leftovers, gone};
+use support::process::{caisson, finish};
+use support::unique;
+
+/// All of them on a busy host with two slots; on an idle one it is half a minute.
+const SECONDS: u64 = 170;
+
+struct Case {
+    name: String,
+    job: Value,
+    expected: Value,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_of_every_language_run_as_they_would_outside_but_for_what_is_documented() {
+    let only = std::env::var("CAISSON_TEST_TOOLCHAINS").unwrap_or_default();
+    let mut cases = cases();
+    cases.retain(|case| only.split(',').any(|start| case.name.starts_with(start)));
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = |name: &str| folder.path().join(name).into_os_string().into_string().expect("the path is UTF-8");
+    let (jobs, results) = (path("jobs.jsonl"), path("results.jsonl"));
+    let lines: String = cases.iter().map(|case| format!("{}\n", case.job)).collect();
+    std::fs::write(&jobs, lines).expect("the jobs can be written");
+
+    let worker = unique("toolchains");
+    let _leftovers = Leftovers::of(&worker);
+    let arguments = ["run", "--jobs", &jobs, "--out", &results, "--concurrency", "2"];
+    let ended = finish(caisson(&worker, &arguments), b"", SECONDS).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    gone(&worker, 1).await;
+
+    let text = std::fs::read_to_string(&results).expect("there are results");
+    let mut reports = BTreeMap::new();
+    for line in text.lines() {
+        let report: Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        reports.insert(report["job_id"].as_str().expect("a result names its job").to_owned(), report);
+    }
+    let complaints: Vec<String> = cases.iter().filter_map(|case| complaint(case, reports.get(&case.name)?)).collect();
+    assert_eq!(reports.len(), cases.len(), "each job has one result");
+    assert!(complaints.is_empty(), "{} of {} cases:\n\n{}", complaints.len(), cases.len(), complaints.join("\n"));
+}
+
+#[test]
+fn every_built_in_language_has_a_case_and_every_documented_case_is_there() {
+    let names: Vec<String> = cases().into_iter().map(|case| case.name).collect();
+    let languages = Languages::built_in().expect("the built-in languages have no mistakes");
+    for language in languages.names() {
+        assert!(names.iter().any(|name| name.starts_with(&format!("{language}-"))), "{language} has no case");
+    }
+    let page = std::fs::read_to_string(root().join("docs/toolchains.md")).expect("the page is there");
+    let quoted = page.split('`').skip(1).step_by(2);
+    let is_case = |word: &&str| languages.names().any(|language| word.starts_with(&format!("{language}-")));
+    let documented: Vec<&str> = quoted.filter(is_case).collect();
+    assert!(documented.len() > 10, "{documented:?}");
+    for name in documented {
+        assert!(names.iter().any(|it| it == name), "docs/toolchains.md names {name}, which is no case");
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All cases, by name.
+fn cases() -> Vec<Case> {
+    let entries = std::fs::read_dir(root().join("tests/toolchains")).expect("the folder of cases is there");
+    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.expect("its entries can be read").path()).collect();
+    folders.sort();
+    folders.iter().map(|folder| case(folder)).collect()
+}
+
+fn case(folder: &Path) -> Case {
+    let name = folder.file_name().and_then(|name| name.to_str()).expect("a case's name is text").to_owned();
+    let read = |file: &str| -> Value {
+        let text = std::fs::read_to_string(folder.join(file)).unwrap_or_else(|error| panic!("{name}/{file}: {error}"));
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}/{file}: {error}"))
+    };
+    let (mut job, expected) = (read("job.json"), read("expected.json"));
+    let language = job["language"].as_str().expect("a case has a language");
+    assert!(name.starts_with(&format!("{language}-")), "{name} is a case of {language}");
+    assert!(job["metadata"]["shows"].is_string(), "{name} doesn't say what it shows");
+    assert!(expected["verdict"].is_string(), "{name} expects no verdict");
+    let mut files = Vec::new();
+    collect(folder, folder, &mut files);
+    job["id"] = name.clone().into();
+    job["files"] = files.into();
+    Case { name, job, expected }
+}
+
+/// The sources below a folder, as the `files` of a job.
+fn collect(top: &Path, folder: &Path, files: &mut Vec<Value>) {
+    let entries = std::fs::read_dir(folder).expect("a folder of sources can be read");
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("its entries can be read").path()).collect();
+    paths.sort();
+    for path in paths {
+        let name = path.strip_prefix(top).expect("it is inside").to_str().expect("its name is text");
+        if path.is_dir() {
+            collect(top, &path, files);
+        } else if !["job.json", "expected.json"].contains(&name) {
+            files.push(match String::from_utf8(std::fs::read(&path).expect("a source can be read")) {
+                Ok(content) => json!({ "path": name, "content": content }),
+                Err(bytes) => {
+                    let content = base64::engine::general_purpose::STANDARD.encode(bytes.as_bytes());
+                    json!({ "path": name, "content_base64": content })
+                }
+            });
+        }
+    }
+}
+
+/// What is wrong with a result, in words, with as much of the programs' output as it takes to see why.
+fn complaint(case: &Case, report: &Value) -> Option<String> {
+    let mut found = Vec::new();
+    compare("", &case.expected, report, &mut found);
+    if found.is_empty() {
+        return None;
+    }
+    let mut text = format!("{}: {}\n", case.name, report["detail"].as_str().unwrap_or(""));
+    found.iter().for_each(|difference| text.push_str(&format!("    {difference}\n")));
+    if report["verdict"] == "compile_error" {
+        text.push_str(&shown("the compiler", &report["compile"]["stderr"]));
+    }
+    let none = Vec::new();
+    let tests = report["tests"].as_array().unwrap_or(&none);
+    for (index, test) in tests.iter().enumerate() {
+        if test["verdict"] == case.expected["tests"][index]["verdict"] {
+            continue;
+        }
+        let id = test["id"].as_str().unwrap_or("?");
+        text.push_str(&first_difference(id, &case.job["tests"][index]["expected_stdout"], &test["stdout"]));
+        text.push_str(&shown(&format!("stderr of test {id}"), &test["stderr"]));
+    }
+    Some(text)
+}
+
+/// Where `actual` isn't what `expected` says; fields that aren't expected may hold anything.
+fn compare(at: &str, expected: &Value, actual: &Value, found: &mut Vec<String>) {
+    let none = Map::new();
+    match (expected, actual) {
+        (Value::Object(fields), actual) => {
+            let values = actual.as_object().unwrap_or(&none);
+            for (name, value) in fields {
+                compare(&format!("{at}.{name}"), value, values.get(name).unwrap_or(&Value::Null), found);
+            }
+        }
+        (Value::Array(items), Value::Array(values)) if items.len() == values.len() => {
+            for (index, (item, value)) in items.iter().zip(values).enumerate() {
+                compare(&format!("{at}[{index}]"), item, value, found);
+            }
+        }
+        (expected, actual) if expected == actual => {}
+        (expected, actual) => found.push(format!("{}: expected {expected}, is {actual}", at.trim_start_matches('.'))),
+    }
+}
+
+fn first_difference(id: &str, expected: &Value, printed: &Value) -> String {
+    let (Some(expected), Some(printed)) = (expected.as_str(), printed.as_str()) else { return String::new() };
+    let (mut expected, mut printed) = (expected.lines(), printed.lines());
+    for number in 1.. {
+        match (expected.next(), printed.next()) {
+            (None, None) => break,
+            (expected, printed) if expected == printed => {}
+            (expected, printed) => {
+                let word = |line: Option<&str>| line.map_or("the end".to_owned(), |line| format!("{line:?}"));
+                return format!("    test {id}, line {number}: expected {}, came {}\n", word(expected), word(printed));
+            }
+        }
+    }
+    String::new()
+}
+
+fn shown(what: &str, stream: &Value) -> String {
+    match stream.as_str().map(str::trim_end).unwrap_or("") {
+        "" => String::new(),
+        text => {
+            let start = text.lines().take(20).map(|line| format!("        {line}\n")).collect::<String>();
+            format!("    {what}:\n{start}")
+        }
+    }
+}

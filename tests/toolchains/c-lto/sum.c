@@ -1,0 +1,3 @@
+#include "sum.h"
+
+long long sum(long long left, long long right) { return left + right; }

@@ -1,0 +1,6 @@
+#include <stdio.h>
+
+int main(void) {
+    puts("nothing leaks");
+    return 0;
+}
