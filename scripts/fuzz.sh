@@ -21,11 +21,12 @@ have g++ || apt_install g++
 
 # The versions that the product itself is built with.
 cp -u Cargo.lock fuzz/Cargo.lock
-# The instrumentation is a matter of code generation and needs no nightly compiler; a sanitizer's flag does.
-export RUSTC_BOOTSTRAP=1
+sanitizer=${FUZZ_SANITIZER:-none}
+# Coverage is a matter of code generation and needs no nightly compiler; a sanitizer's flag does, or this.
+[[ $sanitizer == none ]] || export RUSTC_BOOTSTRAP=1
 start=fuzz/start/$target corpus=fuzz/corpus/$target artifacts=fuzz/artifacts/$target
 mkdir -p "$start" "$corpus" "$artifacts"
-options=(--sanitizer "${FUZZ_SANITIZER:-none}")
+options=(--sanitizer "$sanitizer")
 part "building" nice -n 10 cargo fuzz build "${options[@]}" "$target"
 
 # Writes the seeds and the words before anything else; see fuzz/src/seeds.rs.

@@ -23,12 +23,14 @@ impl Version {
                 memory_now: "/sys/fs/cgroup/memory/memory.usage_in_bytes",
                 memory_peak: "/sys/fs/cgroup/memory/memory.max_usage_in_bytes",
                 memory_events: "/sys/fs/cgroup/memory/memory.oom_control",
+                kernel_memory: "/sys/fs/cgroup/memory/memory.kmem.usage_in_bytes",
             },
             Version::V2 => Paths {
                 cpu_time: "/sys/fs/cgroup/cpu.stat",
                 memory_now: "/sys/fs/cgroup/memory.current",
                 memory_peak: "/sys/fs/cgroup/memory.peak",
                 memory_events: "/sys/fs/cgroup/memory.events",
+                kernel_memory: "/sys/fs/cgroup/memory.stat",
             },
         }
     }
@@ -38,6 +40,15 @@ impl Version {
         match self {
             Version::V1 => number(text).map(|nanoseconds| nanoseconds / 1_000),
             Version::V2 => field(text, b"usage_usec"),
+        }
+    }
+
+    /// Bytes that the kernel itself holds for the group: page tables, inodes, pipes. A line of `memory.stat` on v2
+    /// (Linux 5.18).
+    pub fn kernel_memory(self, text: &[u8]) -> Option<u64> {
+        match self {
+            Version::V1 => number(text),
+            Version::V2 => field(text, b"kernel"),
         }
     }
 
@@ -55,6 +66,7 @@ pub struct Paths {
     pub memory_now: &'static str,
     pub memory_peak: &'static str,
     pub memory_events: &'static str,
+    pub kernel_memory: &'static str,
 }
 
 /// A file that holds one number.
@@ -91,6 +103,14 @@ mod tests {
         assert_eq!(Version::V2.cpu_time_us(V2_CPU_STAT), Some(1_517_282));
         assert_eq!(Version::V2.oom_kills(V2_MEMORY_EVENTS), Some(2));
         assert_eq!(Version::V2.oom_kills(b"oom_kill_disable 0\noom_kills 7\n"), None);
+    }
+
+    #[test]
+    fn the_kernels_own_memory_is_a_file_or_a_line() {
+        assert_eq!(Version::V1.kernel_memory(b"6615040\n"), Some(6_615_040));
+        // The beginning of a memory.stat, recorded on Linux 6.12.
+        let stat = b"anon 1331200\nfile 0\nkernel 458752\nkernel_stack 32768\npagetables 180224\n";
+        assert_eq!(Version::V2.kernel_memory(stat), Some(458_752));
     }
 
     #[test]

@@ -144,14 +144,12 @@ fn serve(agent: &mut Agent, channel: &mut Channel) -> Result<(), Failure> {
                         .and_then(|snapshot| archive::restore(snapshot, &agent.workspace))
                         .attempt("restore the workspace")?;
                 }
-                let before = agent.meter.memory_now().attempt("read the memory in use")?;
+                let kernel_memory = agent.meter.kernel_memory();
                 let ended = step::run(agent, channel, &step, stdin)?;
                 for place in &agent.scratch {
                     tree::wipe(place).attempt("empty the scratch directories")?;
                 }
-                if ended.oom_kills > 0 {
-                    agent.meter.settle(before).attempt("wait for memory")?;
-                }
+                agent.meter.settle(kernel_memory).attempt("wait for memory")?;
                 channel.send(&Event::Ended(ended)).attempt("report a step")?;
             }
             Request::Snapshot => {

@@ -10,7 +10,7 @@ use caisson::cgroup::{Version, number};
 
 use crate::sys;
 
-/// How long [`Meter::settle`] waits, and what it takes for settled: a program's page cache stays, so not all comes back.
+/// How long [`Meter::settle`] waits, and what it takes for settled: some of it is kept for the container's own sake.
 const SETTLE: Duration = Duration::from_millis(500);
 const SETTLED_BYTES: u64 = 4 << 20;
 
@@ -22,6 +22,8 @@ pub(crate) struct Meter {
     memory_peak: Option<File>,
     /// Absent under gVisor, where the kernel's kill takes the whole sandbox and is seen from outside.
     memory_events: Option<File>,
+    /// Absent on old kernels and under gVisor; nothing is waited for then.
+    kernel_memory: Option<File>,
 }
 
 impl Meter {
@@ -34,6 +36,7 @@ impl Meter {
             memory_now: File::open(paths.memory_now)?,
             memory_peak: File::open(paths.memory_peak).ok(),
             memory_events: File::open(paths.memory_events).ok(),
+            kernel_memory: File::open(paths.kernel_memory).ok(),
         })
     }
 
@@ -57,11 +60,17 @@ impl Meter {
         self.memory_peak.as_ref().and_then(|file| read(file, number).ok()).unwrap_or(0)
     }
 
-    /// Waits until the kernel has taken back what killed programs had: page tables and the like are given up some time
-    /// after the processes are gone, and the next program needs the room. `before` is what was in use before them.
+    /// What the kernel itself holds for the container, 0 where it doesn't say.
+    pub(crate) fn kernel_memory(&self) -> u64 {
+        let file = self.kernel_memory.as_ref();
+        file.and_then(|file| read(file, |text| self.version.kernel_memory(text)).ok()).unwrap_or(0)
+    }
+
+    /// Waits until the kernel has taken back what it held for processes that are gone: page tables are given up some time
+    /// after them, and the next program needs the room. `before` is what it held before them.
     pub(crate) fn settle(&self, before: u64) -> io::Result<()> {
         let deadline = Instant::now() + SETTLE;
-        while self.memory_now()? > before + SETTLED_BYTES && Instant::now() < deadline {
+        while self.kernel_memory() > before + SETTLED_BYTES && Instant::now() < deadline {
             sys::poll(&mut [], 2)?;
         }
         Ok(())
