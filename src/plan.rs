@@ -10,7 +10,7 @@ use crate::checker::Checker;
 use crate::job::{Environment, Isolation, Job, JobFile, Rejection, Test};
 use crate::language::{Language, Languages, Placeholders, expand};
 use crate::limits::{Limits, LimitsPolicy, LimitsRequest};
-use crate::protocol::{PROGRAM_PATH, WORKSPACE};
+use crate::protocol::{MAX_PAYLOAD, PROGRAM_PATH, WORKSPACE};
 
 /// The operator's word on jobs.
 #[derive(Debug, Clone)]
@@ -63,6 +63,10 @@ pub struct Plan {
 /// What the agent and the kernel's own bookkeeping take of a sandbox's memory while a job's files are put in place.
 const OVERHEAD_BYTES: u64 = 4 << 20;
 
+/// What the commands of all tests may take together. Placeholders, and arguments and variables that every test repeats,
+/// would make gigabytes of a message of a few kilobytes.
+const MAX_COMMANDS_BYTES: usize = 16 << 20;
+
 /// tmpfs keeps whole pages.
 const PAGE_BYTES: u64 = 4096;
 
@@ -101,12 +105,23 @@ impl Plan {
             None => None,
             Some(argv) => {
                 let limits = compile_request.resolve(&policy.limits.compile, &policy.limits, "compile_limits")?;
-                Some(Command { argv: filled(argv, &main, &limits), env: env.clone(), limits })
+                let command = Command { argv: filled(argv, &main, &limits), env: env.clone(), limits };
+                command.check_length("compile")?;
+                Some(command)
             }
         };
         let mut tests = Vec::with_capacity(job.tests.len());
+        let mut bytes = 0;
         for (index, test) in job.tests.iter().enumerate() {
-            tests.push(planned_test(index, test, &job, policy, &run_request, run_argv, &main, &env)?);
+            let test = planned_test(index, test, &job, policy, &run_request, run_argv, &main, &env)?;
+            bytes += test.command.check_length("run")?;
+            if bytes > MAX_COMMANDS_BYTES {
+                return Err(Rejection::new(
+                    "tests",
+                    format!("have commands, args and env of more than {MAX_COMMANDS_BYTES} bytes, all tests together"),
+                ));
+            }
+            tests.push(test);
         }
 
         let disk_bytes = run_limits.disk_bytes.max(compile.as_ref().map_or(0, |command| command.limits.disk_bytes));
@@ -165,6 +180,22 @@ impl Plan {
             }
         }
         Ok(())
+    }
+}
+
+impl Command {
+    /// The bytes it takes, if it goes into the one frame that tells the agent of it.
+    fn check_length(&self, field: &str) -> Result<usize, Rejection> {
+        // Each text has its length before it; the limits and whatever else a step has are fewer than 100 bytes.
+        let argv: usize = self.argv.iter().map(|argument| argument.len() + 4).sum();
+        let env: usize = self.env.iter().map(|(name, value)| name.len() + value.len() + 5).sum();
+        match argv + env + 100 {
+            bytes if bytes <= MAX_PAYLOAD => Ok(bytes),
+            bytes => Err(Rejection::new(
+                field,
+                format!("is too long: {bytes} bytes with its placeholders filled in, args and env; {MAX_PAYLOAD} are allowed"),
+            )),
+        }
     }
 }
 

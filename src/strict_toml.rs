@@ -6,7 +6,7 @@
 mod kind;
 mod suggest;
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use toml::Spanned;
 use toml::de::DeTable;
@@ -50,10 +50,15 @@ impl fmt::Display for Place {
 
 impl fmt::Display for Mistake {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.key.as_str() {
-            "" => write!(formatter, "{}: {}", self.place, self.problem),
-            key => write!(formatter, "{}: {key}: {}", self.place, self.problem),
-        }
+        let text = match self.key.as_str() {
+            "" => format!("{}: {}", self.place, self.problem),
+            key => format!("{}: {key}: {}", self.place, self.problem),
+        };
+        // A quoted key may hold anything, line feeds and a terminal's commands too.
+        text.chars().try_for_each(|character| match character.is_control() {
+            true => write!(formatter, "{}", character.escape_debug()),
+            false => formatter.write_char(character),
+        })
     }
 }
 
