@@ -37,6 +37,20 @@ export PATH := env("PATH") + ":" + env("CARGO_HOME", env("HOME", "/root") + "/.c
     scripts/setup.sh test-fast
     cargo nextest run --all-features -E 'not (group(docker) | group(sqs))' "$@"
 
+# Let everything go wrong at once and check every invariant: `just chaos --workers 3 --jobs 300 --seed 7 --minutes 10`.
+@chaos *ARGS:
+    scripts/chaos.sh chaos "$@"
+
+# Send many small jobs through one worker; its memory and descriptors must stay flat: `just soak --jobs 10000`.
+@soak *ARGS:
+    scripts/chaos.sh soak "$@"
+
+# Run the hostile cases under another of the engine's runtimes, against its table in tests/cases/: `just cases runsc`.
+@cases RUNTIME *ARGS:
+    scripts/setup.sh test
+    images/build
+    CAISSON_TEST_RUNTIME="$1" cargo nextest run --all-features --profile runtimes --test cases "${@:2}"
+
 # Fuzz one target for some seconds: `just fuzz job_parse 300`; what there is stands in fuzz/src/targets.rs.
 @fuzz TARGET SECONDS="60":
     scripts/fuzz.sh "$@"
@@ -52,6 +66,16 @@ export PATH := env("PATH") + ":" + env("CARGO_HOME", env("HOME", "/root") + "/.c
 # Check all but the tests, or the named checks: format, lints, dependencies, stale generated files.
 @check *NAMES:
     scripts/check.sh "$@"
+
+# Check and try everything that operators deploy: template, permissions, machine image, units, worker image, fleet.
+@deploy-check:
+    scripts/check.sh deploy dockerfiles shell
+    scripts/test.sh --test deploy --test deploy_images --test deploy_fleet
+
+# Build the image of the worker itself, from the release binary or the named one.
+@worker-image *BINARY:
+    scripts/setup.sh images
+    images/worker/build "$@"
 
 # Write schema/ and the reference pages of docs/ from the code.
 @generate:

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Names the cases, one a line; `#` begins a comment.
 const LIST: &str = "tests/cases/selftest.txt";
 
-/// Writes `selftest.rs` to `out`: `CASES`, each with its name, its `job.json`, its `expected.json` and its other files.
+/// Writes `selftest.rs` to `out`: `CASES`, each with its name and its files.
 ///
 /// # Panics
 /// When a case isn't there or the file can't be written; a build script has no other way to fail.
@@ -22,15 +22,10 @@ pub(crate) fn generate(root: &Path, out: &Path) {
         let mut files = Vec::new();
         collect(&folder, &folder, &mut files);
         files.sort();
-        let text = |file: &str| format!("include_str!({:?})", folder.join(file).display().to_string());
-        let _ = writeln!(
-            code,
-            "    EmbeddedCase {{ name: {name:?}, job: {}, expected: {}, files: &[",
-            text("job.json"),
-            text("expected.json")
-        );
-        for file in files.iter().filter(|file| !["job.json", "expected.json"].contains(&file.as_str())) {
-            let _ = writeln!(code, "        ({file:?}, {}),", text(file));
+        let _ = writeln!(code, "    EmbeddedCase {{ name: {name:?}, files: &[");
+        for file in &files {
+            let path = folder.join(file).display().to_string();
+            let _ = writeln!(code, "        ({file:?}, include_bytes!({path:?})),");
         }
         code.push_str("    ] },\n");
     }

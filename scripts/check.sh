@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Everything but the tests that must hold before a change goes in. All checks run, whatever the earlier ones found.
 #
-#   scripts/check.sh [format|clippy|dependencies|advisories|shell|dockerfiles|spelling|generated...]    (default: all)
+#   scripts/check.sh [format|clippy|dependencies|advisories|shell|dockerfiles|spelling|deploy|generated...]    (default: all)
 set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-CHECKS=(format spelling shell dockerfiles dependencies advisories clippy generated)
+CHECKS=(format spelling shell dockerfiles deploy dependencies advisories clippy generated)
 ADVISORY_FETCH_SECONDS=30
 
 # Tracked files and new ones that are not ignored, each still there.
@@ -56,6 +56,24 @@ dockerfiles() {
 }
 
 spelling() { "$VENV/bin/typos" --config typos.toml; }
+
+# The template with its permissions and its refusals, the machine images, the units. Deploying them is for the tests.
+deploy() {
+    "$VENV/bin/python" tests/deploy/template.py lint
+    if have packer; then
+        # Any file that is there does for a binary: nothing is built.
+        packer validate -var binary="$0" -var binary_arm64="$0" packer/caisson.pkr.hcl
+    else
+        note "skipped: there is no packer here, so packer/caisson.pkr.hcl is not validated"
+    fi
+    if have systemd-analyze; then
+        systemd-analyze security --offline=true --threshold=15 "$PWD/deploy/host/caisson.service" >/dev/null ||
+            fail "deploy/host/caisson.service is exposed by more than 1.5" \
+                "look at: systemd-analyze security --offline=true deploy/host/caisson.service"
+    else
+        note "skipped: there is no systemd-analyze here, so the units are not looked at"
+    fi
+}
 
 generated() {
     local scratch stale=0 file

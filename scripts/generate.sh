@@ -27,3 +27,4 @@ write schema/config.json schema config
 write docs/configuration.md docs configuration
 write docs/verdicts.md docs verdicts
 write docs/languages.md docs languages
+write docs/metrics.md docs metrics

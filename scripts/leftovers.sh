@@ -9,11 +9,19 @@ set -euo pipefail
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
+# An engine of 20.10 may list a container until it is restarted that it no longer has, without a name. That is none.
+is_there() {
+    local complaint
+    complaint=$(docker inspect --type container --format '{{.Id}}' "$1" 2>&1 >/dev/null) || [[ ${complaint,,} != *"no such"* ]]
+}
+
 list() {
-    local filter
+    local filter name id status
     for filter in label=caisson.worker name=^/?caisson-; do
-        docker ps --all --no-trunc --filter "$filter" --format 'container {{.Names}} {{.ID}} ({{.Status}})'
-    done | sort --unique --key 1,3
+        docker ps --all --no-trunc --filter "$filter" --format '{{.ID}}|{{.Names}}|{{.Status}}'
+    done | sort --unique | while IFS='|' read -r id name status; do
+        if is_there "$id"; then printf 'container %s %s (%s)\n' "$name" "$id" "$status"; fi
+    done
     for filter in label=caisson.worker name=^caisson-; do
         docker volume ls --filter "$filter" --format 'volume {{.Name}}'
         docker network ls --no-trunc --filter "$filter" --format 'network {{.Name}} {{.ID}}'

@@ -1,4 +1,5 @@
-"""The SQS (and S3) of scripts/sqs.sh: moto on a port that the kernel picks, so that two runs never collide.
+"""The SQS (and S3) of scripts/sqs.sh: moto on a port that the kernel picks, so that two runs never collide. Where the
+tools of the `deploy` group are installed, it deploys CloudFormation templates too.
 
 Prints its address once it answers. Dies with the script that started it (its process id is the argument), even when that
 is killed outright.
@@ -15,6 +16,22 @@ import urllib.request
 PR_SET_PDEATHSIG = 1
 
 
+def remove_no_value_from_lists() -> None:
+    """CloudFormation takes AWS::NoValue out of lists; moto leaves a null there, and then refuses the policy it stands in."""
+    try:
+        from moto.cloudformation import parsing
+    except ImportError:  # the `deploy` group is not installed: nobody deploys
+        return
+    original = parsing.clean_json
+
+    def clean_json(value, resources):
+        if isinstance(value, list):
+            return [cleaned for cleaned in (clean_json(item, resources) for item in value) if cleaned is not None]
+        return original(value, resources)
+
+    parsing.clean_json = clean_json
+
+
 def main() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(sys.argv[1]):
@@ -25,6 +42,7 @@ def main() -> None:
 
     from moto.server import ThreadedMotoServer
 
+    remove_no_value_from_lists()
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -16,6 +16,7 @@ use crate::plan::Plan;
 use crate::report::{
     CONTRACT_VERSION, Lease, LimitsReport, Report, StepReport, Stream, TestReport, Timeline, WorkerReport,
 };
+use crate::trace::Trace;
 use crate::verdict::{Reason, Verdict, overall};
 
 /// What is known of a job before anything of it has run.
@@ -36,13 +37,21 @@ pub struct Origin {
     /// The queue's receive count; 1 without a queue.
     pub attempt: u64,
     pub sent: Option<jiff::Timestamp>,
+    /// The trace that its message belongs to.
+    pub trace: Trace,
     received: jiff::Timestamp,
     received_at: Instant,
 }
 
 impl Origin {
     pub fn now(message_id: Option<String>, attempt: u64, sent: Option<jiff::Timestamp>) -> Origin {
-        Origin { message_id, attempt, sent, received: jiff::Timestamp::now(), received_at: Instant::now() }
+        let (received, received_at) = (jiff::Timestamp::now(), Instant::now());
+        Origin { message_id, attempt, sent, trace: Trace::default(), received, received_at }
+    }
+
+    #[must_use]
+    pub fn in_trace(self, trace: &Trace) -> Origin {
+        Origin { trace: trace.clone(), ..self }
     }
 }
 
@@ -54,6 +63,11 @@ impl Request {
     /// A message that is no job, with what could be read of it.
     pub fn of_invalid(invalid: &InvalidJob, origin: Origin) -> Request {
         Request::new(invalid.job_id.clone(), invalid.metadata.clone(), origin)
+    }
+
+    /// A message whose body could not be read.
+    pub fn of_unread(origin: Origin) -> Request {
+        Request::new(None, None, origin)
     }
 
     fn new(job_id: Option<String>, metadata: Option<Box<RawValue>>, origin: Origin) -> Request {
@@ -114,10 +128,12 @@ impl Request {
     }
 
     fn bare(self, verdict: Verdict, detail: String, worker: &WorkerReport) -> Report {
-        let Origin { message_id, attempt, sent, received, received_at } = self.origin;
+        let Origin { message_id, attempt, sent, trace, received, received_at } = self.origin;
         let finished = received + received_at.elapsed();
         Report {
             version: CONTRACT_VERSION,
+            trace_id: trace.id().map(str::to_owned),
+            trace: trace.continued(&self.execution_id),
             job_id: self.job_id,
             execution_id: self.execution_id,
             verdict,
@@ -180,10 +196,12 @@ fn step_report(step: StepResult) -> StepReport {
         stdout_base64: stdout.base64,
         stdout_total_bytes: step.evidence.stdout_total_bytes,
         stdout_truncated: stdout.truncated,
+        stdout_sha256: stdout.sha256.map(|sha256| sha256.to_string()),
         stderr: stderr.text,
         stderr_base64: stderr.base64,
         stderr_total_bytes: step.evidence.stderr_total_bytes,
         stderr_truncated: stderr.truncated,
+        stderr_sha256: stderr.sha256.map(|sha256| sha256.to_string()),
     }
 }
 

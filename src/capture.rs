@@ -1,4 +1,6 @@
-//! The beginning of a stream, kept for the result; of the rest only the length.
+//! The beginning of a stream, kept for the result; of the rest only the length and the hash.
+
+use crate::sha256::{Hasher, Sha256};
 
 /// Collects a stream's first bytes. Memory grows with what comes, never past the limit.
 #[derive(Debug, Default)]
@@ -6,6 +8,8 @@ pub struct Capture {
     limit: u64,
     bytes: Vec<u8>,
     total: u64,
+    /// Begins to hash when the stream goes past the limit: what is shown whole needs no hash.
+    hasher: Option<Hasher>,
 }
 
 /// What all streams of a job may keep together, so that many tests that each print much can't fill the worker's memory.
@@ -46,6 +50,8 @@ pub struct Captured {
     pub total: u64,
     /// Whether it had more than was kept.
     pub truncated: bool,
+    /// Of all of the stream, where less was kept.
+    pub sha256: Option<Sha256>,
 }
 
 impl Capture {
@@ -59,6 +65,14 @@ impl Capture {
         let room = self.limit.saturating_sub(self.bytes.len() as u64);
         let kept = usize::try_from(room).map_or(chunk.len(), |room| room.min(chunk.len()));
         self.bytes.extend_from_slice(&chunk[..kept]);
+        if kept < chunk.len() {
+            let hasher = self.hasher.get_or_insert_with(|| {
+                let mut hasher = Hasher::default();
+                hasher.push(&self.bytes);
+                hasher
+            });
+            hasher.push(&chunk[kept..]);
+        }
         self.total = self.total.saturating_add(chunk.len() as u64);
     }
 
@@ -68,7 +82,12 @@ impl Capture {
     }
 
     pub fn finish(self) -> Captured {
-        Captured { truncated: self.total > self.bytes.len() as u64, bytes: self.bytes, total: self.total }
+        Captured {
+            truncated: self.total > self.bytes.len() as u64,
+            bytes: self.bytes,
+            total: self.total,
+            sha256: self.hasher.map(Hasher::finish),
+        }
     }
 }
 
@@ -87,7 +106,8 @@ mod tests {
     #[test]
     fn the_first_bytes_are_kept_and_all_are_counted() {
         for (limit, kept, truncated) in [(0, "", true), (1, "a", true), (4, "abcd", true), (6, "abcdef", false)] {
-            let expected = Captured { bytes: kept.as_bytes().to_vec(), total: 6, truncated };
+            let sha256 = truncated.then(|| Sha256::of(b"abcdef"));
+            let expected = Captured { bytes: kept.as_bytes().to_vec(), total: 6, truncated, sha256 };
             assert_eq!(captured(limit, &["ab", "", "cde", "f"]), expected, "limit {limit}");
         }
         assert_eq!(captured(0, &[""]), Captured::default());

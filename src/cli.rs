@@ -1,5 +1,8 @@
 //! The command line: one definition for parsing, help and completions.
 
+pub mod dlq;
+pub mod simulate;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -35,6 +38,12 @@ pub enum Command {
     /// Run hostile and ordinary programs with known verdicts on this host; for the moment before its first job.
     #[command(after_help = SELFTEST_HELP)]
     Selftest,
+    /// Look at the dead-letter queue of the incoming queue, and send its messages back or delete them.
+    #[command(subcommand, after_help = dlq::HELP)]
+    Dlq(dlq::DlqCommand),
+    /// Say how a fleet would do under a load: waits, instances, cost. Nothing is run and nothing is asked.
+    #[command(after_help = simulate::HELP)]
+    Simulate(simulate::SimulateArgs),
     /// Print the JSON Schema of the job, the result, or the configuration.
     Schema { of: SchemaOf },
     /// Look at the configuration.
@@ -60,6 +69,7 @@ pub enum Page {
     Configuration,
     Verdicts,
     Languages,
+    Metrics,
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -75,7 +85,8 @@ Region, credentials and endpoint come from where AWS's own tools take them: AWS_
 instance's role.
 
 SIGTERM or SIGINT: no new jobs; those that run have worker.grace_period_s to finish, what doesn't is given back. A second \
-signal gives everything back at once.
+signal gives everything back at once. On EC2 a Spot interruption notice and Auto Scaling's termination stop it in the same way; \
+docs/drain.md has the times.
 
 Example: caisson worker --config /etc/caisson/caisson.toml";
 

@@ -1,11 +1,14 @@
 //! The commands, one file each, and what they share: from a configuration to an open engine.
 
+mod dlq;
 mod doctor;
+mod instance;
 mod local;
 mod run_file;
 mod run_job;
 mod run_jobs;
 mod selftest;
+mod simulate;
 mod worker;
 
 use std::process::ExitCode;
@@ -33,7 +36,13 @@ pub async fn run(cli: Cli) -> ExitCode {
             clap_complete::generate(*shell, &mut Cli::command(), "caisson", &mut std::io::stdout());
             return ExitCode::SUCCESS;
         }
-        Command::Worker | Command::Selftest | Command::Run(_) | Command::Doctor(_) | Command::Config(_) => {}
+        Command::Simulate(args) => return simulate::run(args),
+        Command::Worker
+        | Command::Selftest
+        | Command::Run(_)
+        | Command::Doctor(_)
+        | Command::Dlq(_)
+        | Command::Config(_) => {}
     }
     let config = match Config::load(cli.config.as_deref(), config::environment()) {
         Ok(config) => config,
@@ -64,9 +73,15 @@ pub async fn run(cli: Cli) -> ExitCode {
             telemetry::start(&config.log, Some("error"));
             doctor::run(&config, args).await
         }
+        Command::Dlq(command) => {
+            telemetry::start(&config.log, Some("warn"));
+            dlq::run(&config, command).await
+        }
         Command::Config(ConfigCommand::Check) => ExitCode::SUCCESS,
         Command::Config(ConfigCommand::Show) => print(&config.show()),
-        Command::Schema { .. } | Command::Docs { .. } | Command::Completions { .. } => ExitCode::SUCCESS,
+        Command::Schema { .. } | Command::Docs { .. } | Command::Completions { .. } | Command::Simulate(_) => {
+            ExitCode::SUCCESS
+        }
     }
 }
 
@@ -89,6 +104,7 @@ fn page_of(page: Page) -> String {
         Page::Configuration => docs::configuration(),
         Page::Verdicts => docs::verdicts(),
         Page::Languages => docs::languages(),
+        Page::Metrics => docs::metrics(),
     }
 }
 

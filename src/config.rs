@@ -33,10 +33,15 @@ pub struct Config {
     pub queue: QueueConfig,
     pub worker: WorkerConfig,
     pub sandbox: SandboxConfig,
+    pub instance: InstanceConfig,
+    pub store: StoreConfig,
+    pub pool: PoolConfig,
     pub limits: LimitsPolicy,
     pub images: ImagesConfig,
     pub languages: Languages,
     pub log: LogConfig,
+    pub http: HttpConfig,
+    pub metrics: MetricsConfig,
     /// Where each value that isn't a built-in default comes from, by key; for messages and for `show`.
     origins: BTreeMap<String, Origin>,
 }
@@ -46,12 +51,34 @@ pub struct Config {
 pub struct QueueConfig {
     /// The queue jobs come from; a worker needs it, a single local run doesn't.
     pub incoming_url: Option<String>,
+    /// Several such queues instead, each as `URL` or `URL weight=N`. [`QueueConfig::incoming`] reads them.
+    pub incoming_urls: Vec<String>,
     /// The queue results go to.
     pub outgoing_url: Option<String>,
     /// How long a received message stays hidden without a heartbeat, in seconds (10 to 43 200).
     pub visibility_timeout_s: u64,
     /// How long one receive waits for a message, in seconds (0 to 20).
     pub wait_time_s: u64,
+    /// Whether a copy of what is no job goes to the incoming queue's dead-letter queue.
+    pub copy_unparsable: bool,
+}
+
+/// One of the queues that jobs come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incoming {
+    pub url: String,
+    /// Its share of the slots among the queues that have messages (1 to 100).
+    pub weight: u32,
+}
+
+impl QueueConfig {
+    /// The queues that jobs come from, whichever way they were given.
+    pub fn incoming(&self) -> Vec<Incoming> {
+        match &self.incoming_url {
+            Some(url) => vec![Incoming { url: url.clone(), weight: 1 }],
+            None => self.incoming_urls.iter().filter_map(|text| rules::incoming(text)).collect(),
+        }
+    }
 }
 
 /// The worker on its host.
@@ -65,6 +92,10 @@ pub struct WorkerConfig {
     pub memory_bytes: Option<u64>,
     /// How long running jobs may go on after the signal to stop, in seconds (0 to 3 600).
     pub grace_period_s: u64,
+    /// Bytes that must be free on the engine's disk for a job to be taken; 0 asks for nothing.
+    pub minimum_free_bytes: u64,
+    /// The same for inodes.
+    pub minimum_free_inodes: u64,
 }
 
 /// The engine, and what containers get from it.
@@ -82,6 +113,83 @@ pub struct SandboxConfig {
     pub pin_cpus: bool,
 }
 
+/// The EC2 instance the worker runs on, if it does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InstanceConfig {
+    pub metadata: Switch,
+    /// How often the metadata is looked at, in seconds (1 to 60).
+    pub poll_interval_s: u64,
+    /// What is left of a Spot notice's time when jobs must be done, in seconds (0 to 110).
+    pub interruption_margin_s: u64,
+    pub on_rebalance: OnRebalance,
+    /// How long running jobs may go on when Auto Scaling ends the instance, in seconds (0 to 172 800).
+    pub scale_in_grace_s: u64,
+    /// `None`: Auto Scaling is asked.
+    pub auto_scaling_group: Option<String>,
+    /// `None`: the group's only hook before termination.
+    pub lifecycle_hook: Option<String>,
+    pub scale_in_protection: bool,
+    /// The least time between two changes of that protection, in seconds (1 to 3 600).
+    pub protection_interval_s: u64,
+}
+
+/// Whether something is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Switch {
+    /// Where it is there.
+    #[default]
+    Auto,
+    On,
+    Off,
+}
+
+/// What follows from a rebalance recommendation.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnRebalance {
+    #[default]
+    Ignore,
+    Drain,
+}
+
+/// Data in S3: jobs and results too large for a message, and what jobs refer to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// Where messages may point to for their jobs.
+    pub incoming_buckets: Vec<String>,
+    /// Bytes of the largest such job.
+    pub maximum_job_bytes: u64,
+    /// Whether such an object is deleted when its job is answered.
+    pub delete_incoming_payloads: bool,
+    /// Where results go that are too large for the queue. `None`: they are cut.
+    pub results_bucket: Option<String>,
+    /// What the keys of results begin with.
+    pub results_prefix: String,
+    /// Where jobs may take data from.
+    pub data_buckets: Vec<String>,
+    /// Bytes of the largest object of data.
+    pub maximum_object_bytes: u64,
+    /// Bytes of all data of one job.
+    pub maximum_data_bytes: u64,
+    /// Bytes that all jobs' messages and data from S3 may take of the worker's memory.
+    pub memory_bytes: u64,
+    /// An absolute path. `None`: where this user's programs keep such things.
+    pub cache_dir: Option<String>,
+    /// Bytes of all data that is kept there.
+    pub cache_bytes: u64,
+}
+
+/// Containers made ahead of their jobs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PoolConfig {
+    pub enabled: bool,
+    /// How many there may be (0 to 1 024). `None`: twice the slots.
+    pub containers: Option<usize>,
+    /// Of the memory for sandboxes, the most that waiting ones may take (0 to 50).
+    pub memory_percent: u64,
+    /// How long one waits at most, in seconds (5 to 86 400).
+    pub age_s: u64,
+}
+
 /// Images beyond those of the languages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImagesConfig {
@@ -95,6 +203,22 @@ pub struct LogConfig {
     pub format: LogFormat,
     /// A directive for tracing's `EnvFilter`.
     pub level: String,
+}
+
+/// The listener for probes and scrapers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HttpConfig {
+    /// An address with its port. `None`: there is no listener.
+    pub listen: Option<String>,
+}
+
+/// Metrics that are not fetched but sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MetricsConfig {
+    /// Whether a line for CloudWatch is written to stdout each minute.
+    pub cloudwatch: bool,
+    /// The namespace that CloudWatch puts them in, 1 to 255 characters.
+    pub cloudwatch_namespace: String,
 }
 
 /// How a log line looks.
@@ -170,6 +294,9 @@ impl Config {
             queue: QueueConfig::default(),
             worker: WorkerConfig::default(),
             sandbox: SandboxConfig::default(),
+            instance: InstanceConfig::default(),
+            store: StoreConfig::default(),
+            pool: PoolConfig::default(),
             limits: LimitsPolicy {
                 run: Limits::RUN,
                 compile: Limits::COMPILE,
@@ -179,6 +306,8 @@ impl Config {
             images: ImagesConfig::default(),
             languages,
             log: LogConfig::default(),
+            http: HttpConfig::default(),
+            metrics: MetricsConfig::default(),
             origins: BTreeMap::new(),
         };
         for setting in settings() {
@@ -209,6 +338,8 @@ macro_rules! words {
     };
 }
 words!(LogFormat, "auto" => LogFormat::Auto, "json" => LogFormat::Json, "text" => LogFormat::Text);
+words!(Switch, "auto" => Switch::Auto, "on" => Switch::On, "off" => Switch::Off);
+words!(OnRebalance, "ignore" => OnRebalance::Ignore, "drain" => OnRebalance::Drain);
 words!(AboveMaximum, "refuse" => AboveMaximum::Refuse, "clamp" => AboveMaximum::Clamp);
 
 #[cfg(test)]

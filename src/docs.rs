@@ -3,10 +3,12 @@
 
 mod configuration;
 mod languages;
+mod metrics;
 mod verdicts;
 
 pub use configuration::configuration;
 pub use languages::languages;
+pub use metrics::metrics;
 pub use verdicts::verdicts;
 
 /// The first line under the title of each generated page, for whoever opens it to mend a word.
@@ -78,7 +80,7 @@ mod tests {
 
     #[test]
     fn pages_end_with_one_line_end_and_have_no_trailing_blanks() {
-        for page in [configuration(), verdicts(), languages()] {
+        for page in [configuration(), verdicts(), languages(), metrics()] {
             assert!(page.ends_with('\n') && !page.ends_with("\n\n"));
             assert!(page.lines().all(|line| line.trim_end() == line), "a line has trailing blanks");
             assert!(!page.contains("\n\n\n"), "there are two blank lines together");

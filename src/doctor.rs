@@ -46,7 +46,8 @@ pub struct Subject {
     pub placement: Placement,
     /// Name and reference of each image.
     pub images: Vec<(String, String)>,
-    pub incoming_url: Option<String>,
+    /// None when none is configured.
+    pub incoming_urls: Vec<String>,
     pub outgoing_url: Option<String>,
     pub visibility_timeout_s: u64,
     pub wait_time_s: u64,
@@ -118,7 +119,8 @@ async fn inside(
     let asked = sandbox::Asked {
         host_kernel: engine.kernel.clone(),
         host_swaps: host.swap_is_on(),
-        apparmor: engine.security_options.iter().any(|option| option.starts_with("name=apparmor")),
+        apparmor: engine.has_security_option("apparmor"),
+        remapped: engine.remaps_users(),
         ..probe::asked(settings, sandboxes.are_pinned())
     };
     let look = async {
@@ -166,13 +168,15 @@ fn room(folder: &str) -> Option<engine::Disk> {
 }
 
 async fn queues(subject: &Subject) -> Vec<Finding> {
-    let (Some(incoming), Some(outgoing)) = (&subject.incoming_url, &subject.outgoing_url) else {
-        let missing: Vec<&str> =
-            [("queue.incoming_url", &subject.incoming_url), ("queue.outgoing_url", &subject.outgoing_url)]
-                .iter()
-                .filter(|(_, url)| url.is_none())
-                .map(|(key, _)| *key)
-                .collect();
+    let (Some(first), Some(outgoing)) = (subject.incoming_urls.first(), &subject.outgoing_url) else {
+        let missing: Vec<&str> = [
+            ("queue.incoming_url", subject.incoming_urls.is_empty()),
+            ("queue.outgoing_url", subject.outgoing_url.is_none()),
+        ]
+        .iter()
+        .filter(|(_, is_missing)| *is_missing)
+        .map(|(key, _)| *key)
+        .collect();
         return vec![
             queues::CONFIGURED.note(
                 format!("not set: {}", missing.join(", ")),
@@ -180,9 +184,11 @@ async fn queues(subject: &Subject) -> Vec<Finding> {
             ),
         ];
     };
-    let queue = Sqs::open(incoming).await;
-    let sibling = queue.sibling(outgoing);
-    let (incoming, outgoing) = tokio::join!(answer(&queue), answer(&sibling));
+    let queue = Sqs::open(first).await;
+    let incoming: Vec<Sqs> = subject.incoming_urls.iter().map(|url| queue.sibling(url)).collect();
+    let outgoing = queue.sibling(outgoing);
+    let (incoming, outgoing) =
+        tokio::join!(futures_util::future::join_all(incoming.iter().map(answer)), answer(&outgoing));
     queues::judge(&QueuesFacts {
         incoming,
         outgoing,

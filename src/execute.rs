@@ -1,11 +1,12 @@
 //! Running a plan: sandboxes in, judged steps out.
 //!
 //! One sandbox serves a job's compile step and all its tests, each test in a fresh copy of the workspace. A new one is
-//! needed for each test with `isolation: test`, for other limits where the runtime can't change a live container's, and
-//! after a program broke the one it was in, which the job gets up to [`MAX_REPLACEMENTS`] times. What the compile step
+//! needed for each test with `isolation: test`, for another disk than the compile step's, for other limits where the
+//! runtime can't change a live container's, and after a program broke the one it was in, which the job gets up to [`MAX_REPLACEMENTS`] times. What the compile step
 //! made is then carried over.
 
 mod interactive;
+mod remaining;
 mod stage;
 mod step;
 
@@ -24,6 +25,7 @@ use crate::verdict::{Reason, Verdict};
 use stage::Stage;
 
 pub use interactive::Interactive;
+pub use remaining::Remaining;
 pub use step::StepResult;
 
 /// How many sandboxes a job may break and still get another: enough for a bad test or two, and no way to keep a worker
@@ -63,7 +65,7 @@ pub struct TestResult {
     pub step: StepResult,
 }
 
-/// Runs a plan. Dropping the future kills what runs and removes its container.
+/// Runs a plan. Dropping the future kills what runs and removes its container. `remaining` is kept up to date.
 ///
 /// # Errors
 /// Only what is ours; what the job's programs do, up to killing their supervisor, is in the result.
@@ -72,10 +74,11 @@ pub async fn execute(
     permit: Permit,
     plan: &Plan,
     labels: &Labels,
+    remaining: &Remaining,
 ) -> Result<Execution, SandboxError> {
-    match attempt(sandboxes, permit, plan, labels).await {
+    match attempt(sandboxes, permit, plan, labels, remaining).await {
         // Found out just now, and known from here on: the second attempt doesn't need to change a live container.
-        Err(SandboxError::CannotResize) => attempt(sandboxes, sandboxes.permit().await, plan, labels).await,
+        Err(SandboxError::CannotResize) => attempt(sandboxes, sandboxes.permit().await, plan, labels, remaining).await,
         outcome => outcome,
     }
 }
@@ -85,7 +88,9 @@ async fn attempt(
     permit: Permit,
     plan: &Plan,
     labels: &Labels,
+    remaining: &Remaining,
 ) -> Result<Execution, SandboxError> {
+    remaining.at_most(Duration::from_millis(plan.longest_ms()));
     let image = sandboxes.resolve_image(&plan.image).await?;
     let run = Run { sandboxes, plan, labels, image: &image };
     let mut budget = CaptureBudget::new(plan.capture_bytes);
@@ -102,7 +107,7 @@ async fn attempt(
         return Ok(Execution { image, sandbox, compile, tests: Vec::new(), timing });
     }
     let started = Instant::now();
-    let tests = Stage::new(&run, ready).run_all(&mut budget).await?;
+    let tests = Stage::new(&run, ready).run_all(&mut budget, remaining).await?;
     timing.run = started.elapsed();
     Ok(Execution { image, sandbox, compile, tests, timing })
 }
@@ -139,7 +144,7 @@ impl Run<'_> {
             image: self.image.clone(),
             memory_bytes: limits.memory_bytes,
             processes: limits.processes,
-            disk_bytes: self.plan.disk_bytes,
+            disk_bytes: limits.disk_bytes,
             labels: self.labels.clone(),
         };
         self.sandboxes.acquire(permit, &need).await
@@ -166,6 +171,10 @@ impl Run<'_> {
                 ready.archive = sandbox.collect(MAX_ARCHIVE_BYTES).await?;
                 kept = ready.archive.is_some();
             }
+            let room = self.plan.run_limits.disk_bytes;
+            if ready.archive.as_ref().is_some_and(|archive| archive.len() as u64 > room) {
+                result.fail(Verdict::CompileError, Reason::Sandbox, "left more behind than a test's disk_bytes holds");
+            }
             if !kept {
                 result.fail(Verdict::CompileError, Reason::Sandbox, "left more behind than a compiler makes");
             }
@@ -188,10 +197,12 @@ impl Run<'_> {
 
     /// Whether what the compile step makes has to get into other sandboxes than its own.
     fn carries_over(&self) -> bool {
-        let first = self.plan.first_limits().container_size();
-        let same = self.plan.tests.iter().all(|test| test.command.limits.container_size() == first);
+        let first = self.plan.first_limits();
+        let same = self.plan.tests.iter().all(|test| test.command.limits.container_size() == first.container_size());
+        // The size of a tmpfs is decided when its container is made.
+        let same_disk = first.disk_bytes == self.plan.run_limits.disk_bytes;
         self.plan.compile.is_some()
-            && (self.plan.isolation == Isolation::Test || !same && !self.sandboxes.can_resize())
+            && (self.plan.isolation == Isolation::Test || !same_disk || !same && !self.sandboxes.can_resize())
     }
 
     async fn write_files(&self, sandbox: &mut Sandbox) -> Result<(), SandboxError> {

@@ -6,6 +6,7 @@
 
 mod check;
 mod command;
+mod content;
 mod environment;
 mod explain;
 mod image;
@@ -18,13 +19,13 @@ mod text;
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use crate::checker::Checker;
 use crate::limits::LimitsRequest;
 
 pub use crate::rejection::Rejection;
+pub use content::{Content, Data, Reference, S3Object, is_bucket_name};
 pub use environment::forbidden_environment_names;
 pub(crate) use explain::shown;
 
@@ -123,16 +124,16 @@ pub enum Environment {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobFile {
     pub path: String,
-    pub content: Bytes,
+    pub content: Content,
 }
 
 /// One run of the program.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Test {
     pub id: String,
-    pub stdin: Bytes,
+    pub stdin: Content,
     /// `None`: the test is only run.
-    pub expected_stdout: Option<Bytes>,
+    pub expected_stdout: Option<Content>,
     /// In place of the job's.
     pub args: Option<Vec<String>>,
     /// On top of the job's; `disk_bytes` is never set here.

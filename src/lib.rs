@@ -35,17 +35,24 @@ host! {
     pub mod rejection;
     pub mod report;
     pub mod schema;
+    pub mod sha256;
     pub mod strict_toml;
+    pub mod trace;
     pub mod verdict;
 }
 
 // Edges: the outside world, each behind our own words.
 host! {
+    pub mod crash;
     pub mod config;
+    pub mod health;
+    pub mod instance;
+    pub mod metrics;
     pub mod queue;
     pub mod retry;
     pub mod sandbox;
     pub mod shutdown;
+    pub mod store;
     pub mod telemetry;
 }
 
@@ -59,5 +66,6 @@ host! {
     pub mod execute;
     pub mod pipeline;
     pub mod selftest;
+    pub mod simulate;
     pub mod worker;
 }

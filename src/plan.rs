@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use crate::checker::Checker;
-use crate::job::{Environment, Isolation, Job, JobFile, Rejection, Test};
+use crate::job::{Data, Environment, Isolation, Job, JobFile, Rejection, Test};
 use crate::language::{Language, Languages, Placeholders, expand};
 use crate::limits::{Limits, LimitsPolicy, LimitsRequest};
 use crate::protocol::{MAX_PAYLOAD, PROGRAM_PATH, WORKSPACE};
@@ -30,6 +30,13 @@ pub struct Command {
     pub limits: Limits,
 }
 
+/// One file to put into the sandbox.
+#[derive(Debug, Clone)]
+pub struct PlannedFile {
+    pub path: String,
+    pub content: Bytes,
+}
+
 /// One test of a job.
 #[derive(Debug, Clone)]
 pub struct PlannedTest {
@@ -47,7 +54,7 @@ pub struct Plan {
     pub job_id: String,
     /// The image's reference; which content it names is the engine's to say.
     pub image: String,
-    pub files: Vec<JobFile>,
+    pub files: Vec<PlannedFile>,
     pub compile: Option<Command>,
     /// At least one.
     pub tests: Vec<PlannedTest>,
@@ -57,7 +64,6 @@ pub struct Plan {
     pub capture_bytes: u64,
     /// The limits of a test that has none of its own.
     pub run_limits: Limits,
-    pub disk_bytes: u64,
 }
 
 /// What the agent and the kernel's own bookkeeping take of a sandbox's memory while a job's files are put in place.
@@ -66,6 +72,10 @@ const OVERHEAD_BYTES: u64 = 4 << 20;
 /// What the commands of all tests may take together. Placeholders, and arguments and variables that every test repeats,
 /// would make gigabytes of a message of a few kilobytes.
 const MAX_COMMANDS_BYTES: usize = 16 << 20;
+
+/// The longest that a job may take in all: a message can be held for 12 hours from its receive (SQS's `ChangeMessageVisibility`),
+/// and an hour of them is for waiting for memory, starting sandboxes and publishing.
+const LONGEST_MS: u64 = 11 * 3_600_000;
 
 /// tmpfs keeps whole pages.
 const PAGE_BYTES: u64 = 4096;
@@ -85,6 +95,22 @@ impl Plan {
     /// A [`Rejection`] that names the field: an unknown language, an image off the allow-list, a limit above the
     /// operator's maximum, files that don't fit into the limits they come with.
     pub fn new(job: Job, policy: &Policy) -> Result<Plan, Rejection> {
+        Plan::with_data(job, policy, &Data::default())
+    }
+
+    /// Finds what is wrong with a job before anything that it refers to is fetched.
+    ///
+    /// # Errors
+    /// As [`new`](Plan::new), as far as the references' contents don't matter.
+    pub fn check(job: &Job, policy: &Policy) -> Result<(), Rejection> {
+        Plan::with_data(job.clone(), policy, &Data::blank()).map(drop)
+    }
+
+    /// The same with what the job refers to.
+    ///
+    /// # Errors
+    /// As [`new`](Plan::new), and when a reference isn't among `data`.
+    pub fn with_data(job: Job, policy: &Policy, data: &Data) -> Result<Plan, Rejection> {
         let setting = Setting::of(&job, policy)?;
         let main = match (&job.main, setting.language) {
             (Some(main), _) => main.clone(),
@@ -110,10 +136,14 @@ impl Plan {
                 Some(command)
             }
         };
+        let planned = |file: &JobFile| {
+            Ok(PlannedFile { path: file.path.clone(), content: file.content.bytes(data)? })
+        };
+        let files = job.files.iter().map(planned).collect::<Result<_, Rejection>>()?;
         let mut tests = Vec::with_capacity(job.tests.len());
         let mut bytes = 0;
         for (index, test) in job.tests.iter().enumerate() {
-            let test = planned_test(index, test, &job, policy, &run_request, run_argv, &main, &env)?;
+            let test = planned_test(index, test, &job, policy, data, &run_request, run_argv, &main, &env)?;
             bytes += test.command.check_length("run")?;
             if bytes > MAX_COMMANDS_BYTES {
                 return Err(Rejection::new(
@@ -124,11 +154,10 @@ impl Plan {
             tests.push(test);
         }
 
-        let disk_bytes = run_limits.disk_bytes.max(compile.as_ref().map_or(0, |command| command.limits.disk_bytes));
         let plan = Plan {
             image: setting.image,
             job_id: job.id,
-            files: job.files,
+            files,
             compile,
             tests,
             checker: job.checker,
@@ -136,9 +165,9 @@ impl Plan {
             isolation: job.isolation,
             capture_bytes: job.capture_bytes,
             run_limits,
-            disk_bytes,
         };
         plan.check_fit()?;
+        plan.check_length()?;
         Ok(plan)
     }
 
@@ -153,17 +182,30 @@ impl Plan {
     /// The longest that the job's programs may take together, in milliseconds.
     pub fn longest_ms(&self) -> u64 {
         let compile = self.compile.as_ref().map_or(0, |command| command.limits.wall_time_ms);
-        self.tests.iter().fold(compile, |sum, test| sum.saturating_add(test.command.limits.wall_time_ms))
+        compile.saturating_add(longest_ms(&self.tests))
+    }
+
+    /// A job that may outlast any hold on its message would be run again and again, here and elsewhere, and never answered.
+    fn check_length(&self) -> Result<(), Rejection> {
+        match self.longest_ms() {
+            ..=LONGEST_MS => Ok(()),
+            longest_ms => Err(Rejection::new(
+                "tests",
+                format!(
+                    "have wall time limits of {longest_ms} ms, all tests and the compile step together; {LONGEST_MS} ms (11 \
+                     hours) are allowed, since a queue lends a message for 12 hours"
+                ),
+            )),
+        }
     }
 
     /// A job whose own files fill its disk or its memory would fail in the sandbox as if that were our doing.
     fn check_fit(&self) -> Result<(), Rejection> {
         let files: u64 = self.files.iter().map(|file| (file.content.len() as u64).next_multiple_of(PAGE_BYTES)).sum();
-        if files > self.disk_bytes {
-            return Err(Rejection::new(
-                "limits.disk_bytes",
-                format!("is {}, but the job's files take {files} bytes", self.disk_bytes),
-            ));
+        let run = ("limits.disk_bytes", self.run_limits.disk_bytes);
+        let compile = self.compile.iter().map(|command| ("compile_limits.disk_bytes", command.limits.disk_bytes));
+        if let Some((field, room)) = [run].into_iter().chain(compile).find(|(_, room)| files > *room) {
+            return Err(Rejection::new(field, format!("is {room}, but the job's files take {files} bytes")));
         }
         // The workspace, and a second copy of it to restore from where there are several tests.
         let kept = if self.tests.len() > 1 { 2 * files } else { files };
@@ -181,6 +223,11 @@ impl Plan {
         }
         Ok(())
     }
+}
+
+/// The longest that tests may take one after the other, in milliseconds.
+pub fn longest_ms(tests: &[PlannedTest]) -> u64 {
+    tests.iter().fold(0, |sum, test| sum.saturating_add(test.command.limits.wall_time_ms))
 }
 
 impl Command {
@@ -241,6 +288,7 @@ fn planned_test(
     test: &Test,
     job: &Job,
     policy: &Policy,
+    data: &Data,
     run_request: &LimitsRequest,
     run_argv: &[String],
     main: &str,
@@ -263,8 +311,8 @@ fn planned_test(
         group: test.group.clone(),
         points: test.points,
         command: Command { argv, env: env.clone(), limits },
-        stdin: test.stdin.clone(),
-        expected_stdout: test.expected_stdout.clone(),
+        stdin: test.stdin.bytes(data)?,
+        expected_stdout: test.expected_stdout.as_ref().map(|expected| expected.bytes(data)).transpose()?,
     })
 }
 

@@ -2,11 +2,12 @@
 //!
 //! Both directions carry frames: a length (u32), a kind (u8), a sequence number (u32) and a payload, all integers
 //! little-endian. Frames are bounded by [`MAX_PAYLOAD`]; whatever breaks the form is an error and ends the conversation,
-//! which the worker takes as evidence about the program, never as a reason to trust what came before.
+//! which the worker takes as evidence about the program, never as a reason to trust what came before. Each of the agent's
+//! frames is followed by its seal ([`Sealer`]), eight bytes that nobody else can make.
 //!
 //! ```text
 //! worker                                   agent (PID 1 in the container)
-//!   Hello{nonce}              ─────────►
+//!   Hello{nonce, key}         ─────────►
 //!                             ◄─────────   Ready{nonce}
 //!   File, Data…  (each file)  ─────────►   written to the workspace
 //!   Step, Data…  (its stdin)  ─────────►   runs one program
@@ -21,10 +22,13 @@
 
 mod event;
 mod request;
+mod seal;
 mod wire;
 
+pub use seal::{SEAL, Sealer};
+
 /// Changes whenever the meaning of a frame changes. Worker and agent come from one build, so this only catches accidents.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The longest payload of a frame in bytes: room for a step's whole argv and environment (96 KiB at most) and overhead.
 pub const MAX_PAYLOAD: usize = 128 * 1024;
@@ -48,6 +52,8 @@ pub enum FrameError {
     UnknownKind(u8),
     OutOfSequence,
     Malformed,
+    /// Not made by the agent.
+    Forged,
 }
 
 impl std::fmt::Display for FrameError {
@@ -57,6 +63,7 @@ impl std::fmt::Display for FrameError {
             FrameError::UnknownKind(kind) => write!(formatter, "a frame has the unknown kind {kind}"),
             FrameError::OutOfSequence => formatter.write_str("a frame is out of sequence"),
             FrameError::Malformed => formatter.write_str("a frame's payload is malformed"),
+            FrameError::Forged => formatter.write_str("a frame doesn't bear the agent's seal"),
         }
     }
 }
@@ -152,14 +159,25 @@ impl Default for StepEnding {
 /// From the worker to the agent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
-    Hello { version: u32, nonce: u64 },
-    File { path: Vec<u8>, executable: bool, size: u64 },
+    /// `key` is what the agent seals its frames with; it never comes back.
+    Hello {
+        version: u32,
+        nonce: u64,
+        key: [u8; 16],
+    },
+    File {
+        path: Vec<u8>,
+        executable: bool,
+        size: u64,
+    },
     Data(Vec<u8>),
     EndOfInput,
     Step(Step),
     Snapshot,
     Collect,
-    Load { size: u64 },
+    Load {
+        size: u64,
+    },
 }
 
 /// From the agent to the worker.

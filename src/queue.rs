@@ -8,26 +8,40 @@
 //!
 //! A delivery ends exactly once, because each way takes it by value. From receive to its end its visibility timeout is
 //! renewed by the [`heartbeat`]; when that fails for too long the lease is lost, which [`Delivery::lease_lost`] tells.
-//! `sqs` is the only place that names the AWS SDK.
+//! [`Queue`] is what all of it asks of a queue; `sqs` answers that, and is the only place that names the AWS SDK.
 
 mod batch;
-pub mod heartbeat;
+pub mod dead_letters;
+mod heartbeat;
+pub mod letter;
+mod service;
+mod shares;
+pub mod sources;
 mod sqs;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use batch::Outbox;
+pub use batch::{Outbox, Reply};
+use dead_letters::DeadLetters;
 use heartbeat::{Beat, Heart};
-pub use sqs::{Attributes, QueueError, Sqs};
+pub use heartbeat::Lease;
+pub use service::{Outgoing, Queue, QueueError, Refused};
+pub use sqs::{ANSWER, Attributes, Sqs};
+
+use crate::crash;
+use crate::metrics;
+use crate::trace::Trace;
 
 /// The incoming queue.
 #[derive(Debug, Clone)]
 pub struct Inbox {
-    sqs: Sqs,
+    queue: Arc<dyn Queue>,
     heart: Arc<Heart>,
     deletions: batch::Deletions,
     wait: Duration,
+    max_receive_count: Option<u64>,
+    dead_letters: Option<DeadLetters>,
 }
 
 /// What SQS gives at once, and takes at once.
@@ -43,6 +57,10 @@ pub struct Message {
     pub receive_count: u64,
     /// When it entered the queue, by the queue's clock.
     pub sent: Option<jiff::Timestamp>,
+    /// Its message group, which standard queues know too.
+    pub group: Option<String>,
+    /// The trace that it belongs to.
+    pub trace: Trace,
 }
 
 /// One receipt of a message by us: the right to answer it, and the duty to settle it.
@@ -54,11 +72,25 @@ pub struct Delivery {
 }
 
 impl Inbox {
-    /// Opens a queue whose messages stay hidden for `visibility` while we hold them; `wait` is the long poll's length.
-    pub fn new(sqs: Sqs, visibility: Duration, wait: Duration) -> Inbox {
-        let heart = Heart::start(sqs.clone(), visibility);
-        let deletions = batch::Deletions::start(sqs.clone());
-        Inbox { sqs, heart, deletions, wait }
+    /// Opens a queue whose messages stay hidden for `visibility` while we hold them; `wait` is the long poll's length, at
+    /// most a third of `visibility`: a message may have been handed out at any moment of the poll, so that the whole of it
+    /// counts as time that its lease has lost.
+    pub fn new(queue: impl Queue, visibility: Duration, wait: Duration) -> Inbox {
+        let queue: Arc<dyn Queue> = Arc::new(queue);
+        let wait = wait.min(visibility / 3);
+        let heart = Heart::start(queue.clone(), visibility);
+        let deletions = batch::Deletions::start(queue.clone());
+        Inbox { queue, heart, deletions, wait, max_receive_count: None, dead_letters: None }
+    }
+
+    /// With what the queue's redrive policy says: after how many receipts a message is moved away, and the queue where
+    /// copies of what is no job go, where there are to be any.
+    pub fn with_redrive(self, max_receive_count: Option<u64>, dead_letters: Option<DeadLetters>) -> Inbox {
+        Inbox { max_receive_count, dead_letters, ..self }
+    }
+
+    pub fn url(&self) -> &str {
+        self.queue.url()
     }
 
     /// Waits for up to `count` messages (at most [`BATCH`]), at most for the long poll's length.
@@ -66,15 +98,34 @@ impl Inbox {
     /// # Errors
     /// When the queue can't be asked. Nothing was received then, as far as anybody here can know.
     pub async fn receive(&self, count: usize) -> Result<Vec<Delivery>, QueueError> {
+        self.receive_within(count, self.wait).await
+    }
+
+    /// As [`Inbox::receive`], waiting for `wait` or for the long poll's length, whichever is shorter.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn receive_within(&self, count: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
         let asked = tokio::time::Instant::now();
-        let messages = self.sqs.receive(count.min(BATCH), self.heart.visibility(), self.wait).await?;
+        // A FIFO hands out several messages of one group together, and these would run side by side. One at a time, the
+        // next of a group comes when the one before it is settled.
+        let count = if self.queue.is_fifo() { 1 } else { count.min(BATCH) };
+        let messages = self.queue.receive(count, self.heart.visibility(), wait.min(self.wait)).await?;
+        metrics::received(messages.len());
+        metrics::polled();
         Ok(messages
             .into_iter()
             .map(|message| {
+                crash::point!("received");
                 let beat = self.heart.hold(&message, asked);
                 Delivery { message, beat, inbox: self.clone() }
             })
             .collect())
+    }
+
+    /// Whether there is a message in our hands.
+    pub fn holds_any(&self) -> bool {
+        self.heart.holds_any()
     }
 
     /// Waits until everything that was acknowledged is deleted.
@@ -89,9 +140,26 @@ impl Delivery {
         self.beat.lost().await;
     }
 
-    /// Whether every heartbeat so far was in time.
-    pub fn is_held(&self) -> bool {
-        self.beat.is_held()
+    /// What of the message goes along with its result.
+    pub fn reply(&self) -> Reply {
+        Reply { lease: self.beat.lease(), group: self.message.group.clone() }
+    }
+
+    /// The queue that it came from.
+    pub fn queue_url(&self) -> &str {
+        self.inbox.url()
+    }
+
+    /// After how many receipts the queue moves the message to its dead-letter queue; `None` where it has none.
+    pub fn max_receive_count(&self) -> Option<u64> {
+        self.inbox.max_receive_count
+    }
+
+    /// Sends a copy to the dead-letter queue, where there is one. That it fails is logged and changes nothing.
+    pub async fn copy_to_dead_letters(&self, reason: &str) {
+        if let Some(dead_letters) = &self.inbox.dead_letters {
+            dead_letters.copy(&self.message, reason).await;
+        }
     }
 
     /// Deletes the message: its result is published. A deletion that fails for good means a second result, not a lost one.
@@ -107,7 +175,7 @@ impl Delivery {
         let Delivery { message, beat, inbox } = self;
         // First the heartbeat, or a late one would undo the delay.
         drop(beat);
-        if let Err(error) = inbox.sqs.change_visibility(&message.receipt_handle, delay).await {
+        if let Err(error) = inbox.queue.release(&message.receipt_handle, delay).await {
             tracing::warn!(message.id, %error, "a message could not be given back; it reappears when its visibility timeout ends");
         }
     }

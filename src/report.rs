@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::limits::Limits;
+use crate::trace::Trace;
 use crate::verdict::{Reason, Verdict};
 
 pub use cut::to_message;
@@ -15,6 +16,21 @@ pub use stream::Stream;
 
 /// The version of both messages that this build speaks.
 pub const CONTRACT_VERSION: u64 = 1;
+
+/// A result as a queue takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageBody {
+    pub text: String,
+    /// Bytes of the result, where the text is only a pointer to it.
+    pub payload_bytes: Option<u64>,
+}
+
+impl MessageBody {
+    /// The result itself.
+    pub fn of(text: String) -> MessageBody {
+        MessageBody { text, payload_bytes: None }
+    }
+}
 
 /// The result of a job. The expected output is never in it, nor anything that shows it.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -51,6 +67,12 @@ pub struct Report {
     /// The queue's id of the incoming message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
+    /// The trace that the message belonged to, 32 hexadecimal digits; absent when it named none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// The trace as it goes on from here, for the attributes of the result's message.
+    #[serde(skip)]
+    pub trace: Trace,
     pub worker: WorkerReport,
     /// The image the job ran in.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -87,12 +109,17 @@ pub struct StepReport {
     /// How much the program wrote, as far as it was read.
     pub stdout_total_bytes: u64,
     pub stdout_truncated: bool,
+    /// The SHA-256 of everything that was read of it, where the result has less: 64 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stdout_sha256: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stderr: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stderr_base64: Option<String>,
     pub stderr_total_bytes: u64,
     pub stderr_truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stderr_sha256: Option<String>,
 }
 
 /// One test: its id, and the step. A skipped test has no step.

@@ -11,9 +11,16 @@ mod about;
 pub mod agent;
 mod conversation;
 mod engine;
+mod error;
 mod fate;
+mod images;
+mod janitor;
 mod live;
+mod owned;
+mod pool;
+mod room;
 pub mod seccomp;
+mod settings;
 pub mod slots;
 pub mod spec;
 mod sweep;
@@ -26,73 +33,29 @@ use std::time::Duration;
 pub(crate) use about::recorded;
 pub use about::{EngineFacts, RuntimeFacts};
 pub use engine::{Engine, EngineError};
+pub use error::SandboxError;
 pub use live::{Resized, Sandbox, StepOutcome};
+pub use pool::{PoolFigures, WAITING_BYTES};
+pub use room::NoRoom;
+pub use settings::{Patience, PoolSettings, Settings, Watermarks};
 use bollard::models::ContainerCreateBody;
 use tokio::sync::OnceCell;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::protocol::FrameError;
 use crate::report::ImageReport;
 use fate::Fates;
+use images::Images;
+use janitor::Janitor;
+use owned::Owned;
+use pool::Pool;
+use room::Room;
 use slots::Slots;
 use spec::Labels;
+use sweep::Sweep;
 
-/// What failed on our side. The job it hit goes back unjudged.
-#[derive(Debug, thiserror::Error)]
-pub enum SandboxError {
-    #[error(transparent)]
-    Engine(#[from] EngineError),
-    #[error("the image {reference} is missing on this host{}", hint(.reference))]
-    ImageMissing { reference: String },
-    #[error("the image {reference} declares volumes ({}), which would be writable without a bound", .volumes.join(", "))]
-    ImageVolumes { reference: String, volumes: Vec<String> },
-    #[error("the agent didn't answer within {} s", .0.as_secs())]
-    NotReady(Duration),
-    #[error("the agent could not {operation}: {}", std::io::Error::from_raw_os_error(*.errno))]
-    Agent { operation: String, errno: i32 },
-    #[error("the agent broke the protocol before any program ran: {0}")]
-    Protocol(#[from] FrameError),
-    #[error("the agent said something that doesn't belong here: {0}")]
-    Unexpected(String),
-    #[error("the conversation with the agent broke off before any program ran: {0}")]
-    Conversation(String),
-    #[error("the engine gave the sandbox a network, which it must not have; nothing was run in it")]
-    Network,
-    #[error("this runtime can't change the limits of a live container; jobs get more containers from now on")]
-    CannotResize,
-    #[error("no free block of user ids: {0}")]
-    Uids(String),
-}
-
-/// What builds the images that Caisson brings along.
-fn hint(reference: &str) -> String {
-    match reference.strip_prefix("caisson/") {
-        Some(name) => {
-            let name = name.split_once(':').map_or(name, |(name, _)| name);
-            format!("; build it with: just images {name}")
-        }
-        None => "; pull or build it before its jobs come".to_owned(),
-    }
-}
-
-/// How the engine is to be used, from the configuration.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Path of the engine's Unix socket.
-    pub engine_socket: String,
-    /// The engine's runtime (`runc`, `crun`, `runsc`, …); the engine's default when absent.
-    pub runtime: Option<String>,
-    pub first_uid: u32,
-    pub uids: u32,
-    pub pin_cpus: bool,
-    /// Sandboxes alive at the same time.
-    pub slots: usize,
-    /// Memory of all live sandboxes together, in bytes.
-    pub memory_bytes: u64,
-    pub worker_id: String,
-    /// Leaves every sandbox alive when its job is over, for somebody to look into, until its deadline.
-    pub keep: bool,
-}
+/// How long the meaning of an image's name is remembered where there is a pool; it is asked for more often than that for what
+/// is in use.
+const IMAGE_NAMES_HOLD: Duration = Duration::from_secs(5);
 
 /// What a job needs of its sandbox before its first step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,13 +77,18 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     pub(crate) settings: Settings,
     pub(crate) slots: Slots,
-    pub(crate) fates: Fates,
+    pub(crate) fates: Arc<Fates>,
+    pub(crate) owned: Owned,
+    pub(crate) janitor: Arc<Janitor>,
+    pub(crate) pool: Option<Pool>,
+    pub(crate) images: Images,
     pub(crate) agent: OnceCell<String>,
     /// Whether the runtime was seen to need [`agent::READABLE_PROGRAM`].
     pub(crate) readable_agent: AtomicBool,
     /// Whether the runtime was seen to be unable to change a live container's limits, as gVisor's.
     pub(crate) cannot_resize: AtomicBool,
-    pub(crate) teardowns: TaskTracker,
+    room: Room,
+    _sweep: AbortOnDropHandle<()>,
     bare_image: OnceCell<String>,
     weaken: Option<Weaken>,
 }
@@ -159,22 +127,64 @@ impl Sandboxes {
     }
 
     async fn open_with(settings: Settings, weaken: Option<Weaken>) -> Result<Sandboxes, SandboxError> {
-        let engine = Engine::connect(&settings.engine_socket).await?;
-        sweep::orphans(&engine, &settings.worker_id).await?;
+        let patience = settings.patience;
+        let engine = Engine::connect_with(&settings.engine_socket, patience).await?;
+        let owned = Owned::default();
+        let mut sweep = Sweep::new(&engine, &settings.worker_id, &owned);
+        sweep.once().await?;
         let slots = Slots::claim(&settings)?;
-        let fates = Fates::watch(&engine, &settings.worker_id);
-        Ok(Sandboxes(Arc::new(Shared {
+        let fates = Arc::new(Fates::watch(&engine, &settings.worker_id));
+        let pool = settings.pool.filter(|pool| pool.containers > 0).map(|pool| Pool::new(&pool, settings.slots));
+        let hold = if pool.is_some() { IMAGE_NAMES_HOLD } else { Duration::ZERO };
+        let shared = Arc::new(Shared {
+            janitor: Arc::new(Janitor::new(&engine, &fates, patience)),
+            pool,
+            images: Images::new(hold),
+            room: Room::new(settings.watermarks),
+            _sweep: AbortOnDropHandle::new(tokio::spawn(sweep.run(patience.sweep))),
             engine,
             settings,
             slots,
             fates,
+            owned,
             agent: OnceCell::new(),
             readable_agent: AtomicBool::new(false),
             cannot_resize: AtomicBool::new(false),
-            teardowns: TaskTracker::new(),
             bare_image: OnceCell::new(),
             weaken,
-        })))
+        });
+        if shared.pool.is_some() {
+            // It ends by itself when the pool closes, or when nobody has the sandboxes any more.
+            tokio::spawn(pool::keep(Arc::downgrade(&shared)));
+        }
+        Ok(Sandboxes(shared))
+    }
+
+    /// What became of the containers that were made ahead; all zero without a pool.
+    pub fn pool_figures(&self) -> PoolFigures {
+        self.0.pool.as_ref().map(Pool::figures).unwrap_or_default()
+    }
+
+    /// Whether the engine answers, within seconds: for whoever waits for it to come back.
+    ///
+    /// # Errors
+    /// When it doesn't.
+    pub async fn ping(&self) -> Result<(), SandboxError> {
+        Ok(self.0.engine.ping().await?)
+    }
+
+    /// Whether the engine's disk has room for more sandboxes; to be asked before a job is taken. What can't be found out is
+    /// taken for room.
+    ///
+    /// # Errors
+    /// [`NoRoom`] says what is short, and of which setting.
+    pub async fn room(&self) -> Result<(), NoRoom> {
+        self.0.room.check(&self.0.engine).await
+    }
+
+    /// Containers that should be gone and couldn't be removed so far. Each keeps its slot.
+    pub fn stubborn(&self) -> usize {
+        self.0.janitor.stubborn()
     }
 
     /// Resolves an image to the engine's id of its content. Nothing is ever pulled here: that would be the job's time.
@@ -183,14 +193,7 @@ impl Sandboxes {
     /// [`SandboxError::ImageMissing`] when the engine doesn't have it, [`SandboxError::ImageVolumes`] when it would bring
     /// writable folders of its own.
     pub async fn resolve_image(&self, reference: &str) -> Result<ImageReport, SandboxError> {
-        let reference = reference.to_owned();
-        match self.0.engine.image(&reference).await? {
-            None => Err(SandboxError::ImageMissing { reference }),
-            Some(image) if !image.volumes.is_empty() => {
-                Err(SandboxError::ImageVolumes { reference, volumes: image.volumes })
-            }
-            Some(image) => Ok(ImageReport { reference, digest: image.id }),
-        }
+        self.0.images.resolve(&self.0.engine, reference).await
     }
 
     /// An image that holds nothing but the agent: a sandbox of it shows what every sandbox has, on a host with no other
@@ -232,11 +235,15 @@ impl Sandboxes {
     }
 
     /// Waits until every container of ours is gone (removing what doesn't go by itself), then removes the agent's volume
-    /// unless another worker on this host uses it.
+    /// unless another worker on this host uses it. Doesn't wait for ever: past [`Patience::close`] the rest is said and
+    /// left to the next worker's sweep.
     pub async fn close(&self) {
-        self.0.teardowns.close();
-        self.0.teardowns.wait().await;
-        sweep::close(&self.0).await;
+        let limit = self.0.settings.patience.close;
+        if let Some(pool) = &self.0.pool {
+            pool.close().await;
+        }
+        self.0.janitor.close(limit).await;
+        sweep::close(&self.0, limit).await;
         if let Some(reference) = self.0.bare_image.get()
             && let Err(error) = self.0.engine.remove_image(reference).await
         {

@@ -1,13 +1,20 @@
-//! A selection of the hostile cases, carried inside: what an instance runs before it takes its first job.
+//! Programs with known verdicts: how a case is put together and compared, and the selection of the hostile ones that is
+//! carried inside, which an instance runs before it takes its first job.
 //!
-//! The cases are those of `tests/cases/`; which of them come along is listed in `tests/cases/selftest.txt`.
+//! The cases are those of `tests/cases/`; which of them come along is listed in `tests/cases/selftest.txt`. The tests read
+//! theirs from the disk and put them together here as well.
 
-use serde_json::{Map, Value};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+
+const JOB: &str = "job.json";
+const EXPECTED: &str = "expected.json";
 
 /// One program with what must come of it.
 #[derive(Debug, Clone)]
 pub struct Case {
-    pub name: &'static str,
+    pub name: String,
     /// The job as a message.
     pub job: Value,
     /// The part of the result that must come back equal.
@@ -17,36 +24,51 @@ pub struct Case {
 #[derive(Debug)]
 struct EmbeddedCase {
     name: &'static str,
-    job: &'static str,
-    expected: &'static str,
-    files: &'static [(&'static str, &'static str)],
+    files: &'static [(&'static str, &'static [u8])],
 }
 
 include!(concat!(env!("OUT_DIR"), "/selftest.rs"));
 
-/// All cases of the selection.
+/// All cases of the selection. Their jobs' ids begin with `selftest.`.
 ///
 /// # Errors
 /// The name of a case whose files aren't JSON; a build whose tests passed has none.
 pub fn cases() -> Result<Vec<Case>, String> {
-    CASES.iter().map(EmbeddedCase::load).collect()
+    let load = |embedded: &EmbeddedCase| {
+        let mut case = Case::new(embedded.name, embedded.files.iter().copied())?;
+        case.job["id"] = format!("selftest.{}", embedded.name).into();
+        Ok(case)
+    };
+    CASES.iter().map(load).collect()
 }
 
-impl EmbeddedCase {
-    fn load(&self) -> Result<Case, String> {
-        let parse = |what: &str, text: &str| {
-            serde_json::from_str::<Value>(text).map_err(|error| format!("{}/{what}: {error}", self.name))
+impl Case {
+    /// Puts a case together from the files of its folder: `job.json` (without `version`, `id` and `files`),
+    /// `expected.json`, and the job's own. The id is the case's name.
+    ///
+    /// # Errors
+    /// What is missing or isn't JSON.
+    pub fn new<'a>(name: &str, files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Result<Case, String> {
+        let (mut job, mut expected, mut own) = (None, None, Vec::new());
+        let parse = |file: &str, content: &[u8]| {
+            serde_json::from_slice::<Value>(content).map_err(|error| format!("{name}/{file}: {error}"))
         };
-        let mut job = parse("job.json", self.job)?;
-        let files = self.files.iter().map(|(path, content)| {
-            Value::Object(Map::from_iter([
-                ("path".to_owned(), (*path).into()),
-                ("content".to_owned(), (*content).into()),
-            ]))
-        });
-        job["files"] = files.collect();
-        job["id"] = format!("selftest.{}", self.name).into();
-        Ok(Case { name: self.name, job, expected: parse("expected.json", self.expected)? })
+        for (path, content) in files {
+            match path {
+                JOB => job = Some(parse(path, content)?),
+                EXPECTED => expected = Some(parse(path, content)?),
+                path => own.push(match std::str::from_utf8(content) {
+                    Ok(text) => json!({ "path": path, "content": text }),
+                    Err(_) => json!({ "path": path, "content_base64": BASE64.encode(content) }),
+                }),
+            }
+        }
+        let missing = |file: &str| format!("{name} has no {file}");
+        let mut job = job.ok_or_else(|| missing(JOB))?;
+        job["version"] = 1.into();
+        job["id"] = name.into();
+        job["files"] = own.into();
+        Ok(Case { name: name.to_owned(), job, expected: expected.ok_or_else(|| missing(EXPECTED))? })
     }
 }
 
@@ -92,6 +114,18 @@ mod tests {
             crate::job::parse(case.job.to_string().as_bytes()).unwrap_or_else(|error| panic!("{}: {error}", case.name));
             assert!(case.expected["verdict"].is_string(), "{}", case.name);
         }
+    }
+
+    #[test]
+    fn a_case_is_put_together_from_its_files() {
+        let job = br#"{"language": "c"}"#;
+        let expected = br#"{"verdict": "accepted"}"#;
+        let files = [("main.c", &b"int"[..]), ("job.json", job), ("sub/x", &[0xff]), ("expected.json", expected)];
+        let case = Case::new("files-x", files).expect("it is whole");
+        let own = json!([{"path": "main.c", "content": "int"}, {"path": "sub/x", "content_base64": "/w=="}]);
+        assert_eq!(case.job, json!({"version": 1, "id": "files-x", "language": "c", "files": own}));
+        assert_eq!(case.expected["verdict"], "accepted");
+        assert_eq!(Case::new("x", [("job.json", &job[..])]).expect_err("one is missing"), "x has no expected.json");
     }
 
     #[test]

@@ -1,10 +1,20 @@
-//! The process's own log, on stderr: text on a terminal, JSON in service.
+//! The process's own log, on stderr: text on a terminal, JSON in service. And what is said of each job: the span that
+//! all its lines stand in, and the one line that tells its whole story.
 
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 
+use tracing::Span;
+use tracing::field::Empty;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::debug_fn;
 
 use crate::config::{LogConfig, LogFormat};
+use crate::job::Environment;
+use crate::metrics;
+use crate::report::Report;
+use crate::trace::Trace;
 
 /// Starts logging. `level` stands in for the configured one where a command wants to be quieter by default.
 pub fn start(config: &LogConfig, level: Option<&str>) {
@@ -19,6 +29,140 @@ pub fn start(config: &LogConfig, level: Option<&str>) {
     let _ = if json {
         builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
     } else {
-        builder.with_ansi(std::io::stderr().is_terminal()).try_init()
+        builder.with_ansi(std::io::stderr().is_terminal()).fmt_fields(fields()).try_init()
     };
+}
+
+/// Fields as text. Control characters are written as escapes, whoever they come from: a line feed would begin a line
+/// that looks like one of ours, and a terminal would obey the rest. JSON does the same by itself.
+fn fields() -> impl for<'writer> tracing_subscriber::fmt::FormatFields<'writer> + Send + Sync + 'static {
+    debug_fn(|writer, field, value| {
+        let text = plain(&format!("{value:?}"));
+        match field.name() {
+            "message" => write!(writer, "{text}"),
+            name => write!(writer, "{name}={text}"),
+        }
+    })
+    .delimited(" ")
+}
+
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
+            true => drop(write!(plain, "{}", character.escape_default())),
+            false => plain.push(character),
+        }
+    }
+    plain
+}
+
+/// The span of a delivery, in which everything that is said about its job is said. Its level is the highest there is, so
+/// that it is there at whatever level the log is.
+pub fn job_span(worker: &str, message_id: &str, attempt: u64, trace: &Trace) -> Span {
+    tracing::error_span!(
+        "job",
+        worker.id = worker,
+        message.id = message_id,
+        attempt,
+        trace.id = trace.id(),
+        span.parent = trace.parent_span(),
+        job.id = Empty,
+        job.language = Empty,
+        job.image = Empty,
+    )
+}
+
+/// Says in the current span whose job it is, as soon as that is known.
+pub fn job_is(id: Option<&str>, environment: Option<&Environment>) {
+    let span = Span::current();
+    span.record("job.id", id);
+    match environment {
+        Some(Environment::Language(language)) => span.record("job.language", language),
+        Some(Environment::Image(image)) => span.record("job.image", image),
+        None => &span,
+    };
+}
+
+/// The one line of a job that was answered, and its part in the metrics.
+pub fn answered(report: &Report) {
+    metrics::answered(report);
+    let timeline = &report.timeline;
+    tracing::info!(
+        verdict = %report.verdict,
+        reason = report.reason.map(|reason| reason.as_str()),
+        execution.id = report.execution_id,
+        attempt = report.attempt,
+        redelivered = report.redelivered,
+        queue_ms = timeline.queue_ms,
+        prepare_ms = timeline.prepare_ms,
+        compile_ms = timeline.compile_ms,
+        run_ms = timeline.run_ms,
+        "answered"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().expect("nobody panics with it").write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    const HOSTILE: &str = "a\n2026-01-01T00:00:00Z  INFO forged\r\u{1b}[2J\u{7}\u{85}\u{2028}\u{9b}b\0";
+
+    /// What a log says of a failure and a job that are all hostile text.
+    fn said(json: bool) -> String {
+        let sink = Sink::default();
+        let writer = {
+            let sink = sink.clone();
+            move || sink.clone()
+        };
+        let builder = tracing_subscriber::fmt().with_writer(writer).with_target(false).with_ansi(false);
+        let say = || {
+            let span = job_span(HOSTILE, HOSTILE, 1, &Trace::default());
+            let _entered = span.enter();
+            job_is(Some(HOSTILE), Some(&Environment::Language(HOSTILE.to_owned())));
+            tracing::warn!(error = %HOSTILE, shown = ?HOSTILE, plain = HOSTILE, "{HOSTILE}");
+        };
+        if json {
+            let log = builder.json().flatten_event(true).with_current_span(true).with_span_list(false).finish();
+            tracing::subscriber::with_default(log, say);
+        } else {
+            tracing::subscriber::with_default(builder.fmt_fields(fields()).finish(), say);
+        }
+        let bytes = sink.0.lock().expect("nobody panics with it").clone();
+        String::from_utf8(bytes).expect("a log is UTF-8")
+    }
+
+    #[test]
+    fn hostile_text_stays_in_its_line_of_text_without_a_control_character() {
+        let text = said(false);
+        let line = text.strip_suffix('\n').expect("a line");
+        assert!(!line.contains(|it: char| it.is_control() || it == '\u{2028}'), "{line:?}");
+        assert!(line.contains("job.id=") && line.contains("error=a\\n2026"), "{line}");
+    }
+
+    #[test]
+    fn hostile_text_stays_in_its_line_of_json_and_is_what_it_was() {
+        let text = said(true);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let line: serde_json::Value = serde_json::from_str(&text).expect("a line is JSON");
+        assert_eq!((&line["message"], &line["error"], &line["plain"]), (&HOSTILE.into(), &HOSTILE.into(), &HOSTILE.into()));
+        assert_eq!((&line["span"]["job.id"], &line["span"]["message.id"]), (&HOSTILE.into(), &HOSTILE.into()));
+        assert_eq!(line["level"], "WARN");
+    }
 }

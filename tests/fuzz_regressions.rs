@@ -76,7 +76,10 @@ macro_rules! hold {
         }
     };
 }
-hold!(job_parse request_frame event_frame cgroup_text proc_net_dev checkers report_cut config_parse language_parse placeholders);
+hold!(
+    job_parse s3_pointer trace_context request_frame event_frame sealed_frame cgroup_text proc_net_dev checkers report_cut
+    config_parse language_parse placeholders
+);
 
 /// Runs the target over its seeds and mutations of them.
 fn hold((name, run): Target) {

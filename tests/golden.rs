@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use caisson::job::{self, Bounds, Environment, Isolation};
+use caisson::job::{self, Bounds, Content, Data, Environment, Isolation};
 
 fn cases(directory: &str) -> Vec<PathBuf> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(directory);
@@ -21,6 +21,10 @@ fn cases(directory: &str) -> Vec<PathBuf> {
 fn job(name: &str) -> job::Job {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/jobs").join(name);
     job::parse(&fs::read(path).expect("the job is there")).expect("it is taken")
+}
+
+fn bytes(content: &Content) -> Vec<u8> {
+    content.bytes(&Data::default()).expect("it is in the message").to_vec()
 }
 
 #[test]
@@ -54,11 +58,11 @@ fn a_job_is_what_its_message_says() {
     let job = job("everything.json");
     assert_eq!(job.id, "A-z.0_9:x");
     assert_eq!(job.environment, Environment::Language("cpp".to_owned()));
-    assert_eq!(job.files[1].content.as_ref(), [0, 1, 2, 3]);
+    assert_eq!(bytes(&job.files[1].content), [0, 1, 2, 3]);
     assert_eq!(job.main.as_deref(), Some("src/main.cpp"));
     assert_eq!(job.args, ["one", "two words", ""]);
     assert_eq!(job.env.len(), 2);
-    assert_eq!(job.tests[0].expected_stdout.as_deref(), Some(b"ok".as_slice()));
+    assert_eq!(job.tests[0].expected_stdout.as_ref().map(bytes), Some(b"ok".to_vec()));
     assert_eq!(job.tests[0].limits.disk_bytes, None);
     assert_eq!(job.limits.disk_bytes, Some(16 << 20));
     assert_eq!(job.compile_limits, job.limits);
@@ -68,17 +72,40 @@ fn a_job_is_what_its_message_says() {
 }
 
 #[test]
+fn a_job_names_data_in_place_of_any_text() {
+    let job = job("data.json");
+    let references: Vec<_> =
+        job.references().into_iter().map(|it| (it.field.as_str(), it.object.to_string())).collect();
+    let object = |name: &str| format!("s3://course-tests/{name}");
+    let expected = [
+        ("files[1].content", object("graph.bin")),
+        ("tests[0].stdin", object("large/1.in")),
+        ("tests[0].expected_stdout", object("large/1.out")),
+        ("tests[1].stdin", object("large/1.in")),
+    ];
+    assert_eq!(references, expected);
+    let sha256 = |index: usize| job.references()[index].sha256;
+    assert_eq!(sha256(1), sha256(3), "digits of either case");
+    let stdin = &job.tests[0].stdin;
+    let refused = stdin.bytes(&Data::default()).expect_err("nobody has fetched it").to_string();
+    assert!(refused.starts_with("tests[0].stdin_s3_uri: names data in S3, and there is no store"), "{refused}");
+    let mut data = Data::default();
+    data.insert(sha256(1), "fetched".into());
+    assert_eq!(stdin.bytes(&data).expect("it is there"), "fetched");
+}
+
+#[test]
 fn what_a_job_leaves_out_takes_the_contracts_defaults() {
     for name in ["minimal.json", "nulls.json"] {
         let job = job(name);
         let test = &job.tests;
-        assert_eq!((test.len(), test[0].id.as_str(), test[0].stdin.len()), (1, "1", 0), "{name}");
+        assert_eq!((test.len(), test[0].id.as_str(), bytes(&test[0].stdin).len()), (1, "1", 0), "{name}");
         assert_eq!(test[0].expected_stdout, None, "{name}");
         assert_eq!(job.checker, caisson::checker::Checker::default(), "{name}");
         assert_eq!((job.capture_bytes, job.isolation, job.stop_on_failure), (65_536, Isolation::Job, false), "{name}");
         assert!(job.metadata.is_none() && job.run.is_none() && job.limits.cpu_time_ms.is_none(), "{name}");
     }
-    assert_eq!(job("stdin_base64.json").tests[0].stdin.as_ref(), [0, 255, b'!', b'\n']);
+    assert_eq!(bytes(&job("stdin_base64.json").tests[0].stdin), [0, 255, b'!', b'\n']);
 }
 
 /// A job around `fields`, which begin with a comma.
@@ -161,7 +188,8 @@ fn a_message_of_the_maximum_size_is_taken_and_one_byte_more_is_not() {
     let frame = around(",\"stdin\":\"\"").len();
     let body = around(&format!(",\"stdin\":\"{}\"", "x".repeat(job::MAX_BODY_BYTES - frame)));
     assert_eq!(body.len(), job::MAX_BODY_BYTES);
-    assert_eq!(job::parse(body.as_bytes()).expect("it is taken").tests[0].stdin.len(), job::MAX_BODY_BYTES - frame);
+    let taken = job::parse(body.as_bytes()).expect("it is taken");
+    assert_eq!(bytes(&taken.tests[0].stdin).len(), job::MAX_BODY_BYTES - frame);
     let refused = job::parse(format!("{body} ").as_bytes()).expect_err("one byte more");
     assert_eq!(refused.to_string(), "job: must have at most 1048576 bytes, has 1048577");
     assert_eq!(refused.job_id, None);

@@ -9,8 +9,9 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use caisson::capture::Captured;
-use caisson::queue::{Delivery, Inbox, Outbox, Sqs};
+use caisson::queue::{Delivery, Inbox, Lease, Outbox, Queue as _, Reply, Sqs};
 use caisson::report::{Report, Stream};
+use caisson::sha256::Sha256;
 use serde_json::{Value, json};
 use support::queue::{Answer, Counts, EMPTY, Queue};
 use support::{unique, until, within};
@@ -47,8 +48,9 @@ fn report(tests: Value) -> Report {
 
 /// A test that printed this.
 fn printed(id: &str, stdout: &[u8], stderr: &[u8]) -> Value {
-    let stream =
-        |bytes: &[u8]| Stream::from(Captured { bytes: bytes.to_vec(), total: bytes.len() as u64, truncated: false });
+    let stream = |bytes: &[u8]| {
+        Stream::from(Captured { bytes: bytes.to_vec(), total: bytes.len() as u64, ..Captured::default() })
+    };
     let (out, err) = (stream(stdout), stream(stderr));
     let mut test = json!({
         "id": id, "verdict": "accepted", "exit_code": 0,
@@ -72,8 +74,13 @@ async fn outbox(queue: &Queue) -> Outbox {
     Outbox::start(sqs, attributes.maximum_message_bytes)
 }
 
+/// Of no message at all.
+fn reply() -> Reply {
+    Reply { lease: Lease::unending(), group: None }
+}
+
 async fn publish(outbox: &Outbox, report: &Report) {
-    within(30, "publish a result", outbox.publish(report)).await.expect("the queue takes it");
+    within(30, "publish a result", outbox.publish(report.clone(), reply())).await.expect("the queue takes it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +137,7 @@ async fn a_message_stays_hidden_as_long_as_it_is_held_and_reappears_when_it_is_a
         assert!(queue.receive(0).await.is_empty(), "visible after {:?}", held.elapsed());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert!(delivery.is_held());
+    assert!(delivery.reply().lease.is_held());
     assert!(tokio::time::timeout(Duration::from_millis(100), delivery.lease_lost()).await.is_err());
 
     drop(delivery);
@@ -196,10 +203,10 @@ async fn the_lease_of_a_message_that_somebody_deleted_is_lost_and_no_other() {
     let deleting = queue.client.delete_message().queue_url(&queue.url).receipt_handle(handle).send();
     within(20, "delete the message", deleting).await.expect("it can be deleted");
 
-    assert!(deleted.is_held(), "nobody knows yet");
+    assert!(deleted.reply().lease.is_held(), "nobody knows yet");
     within(VISIBILITY.as_secs() * 2, "the loss of the lease", deleted.lease_lost()).await;
-    assert!(!deleted.is_held());
-    assert!(kept.is_held());
+    assert!(!deleted.reply().lease.is_held());
+    assert!(kept.reply().lease.is_held());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,7 +214,8 @@ async fn results_published_at_once_all_arrive_with_their_attributes() {
     let queue = Queue::create("results").await;
     let outbox = outbox(&queue).await;
     let reports: Vec<Report> = (0..25).map(|_| report(json!([printed("1", b"out", b"err")]))).collect();
-    let published = futures_util::future::join_all(reports.iter().map(|report| outbox.publish(report)));
+    let published =
+        futures_util::future::join_all(reports.iter().map(|report| outbox.publish(report.clone(), reply())));
     for outcome in within(30, "25 results", published).await {
         outcome.expect("the queue takes it");
     }
@@ -299,6 +307,7 @@ async fn a_result_larger_than_the_queue_takes_is_cut_where_it_is_longest_and_say
         assert!(whole.starts_with(kept) && !kept.is_empty() && kept.len() < whole.len(), "{} bytes", kept.len());
         expected["tests"][index]["stdout"] = kept.into();
         expected["tests"][index]["stdout_truncated"] = true.into();
+        expected["tests"][index]["stdout_sha256"] = Sha256::of(whole.as_bytes()).to_string().into();
     }
     // Verdicts, figures, totals and short streams are as they were.
     assert_eq!(answer.report, expected);
@@ -345,8 +354,9 @@ async fn a_queue_that_refuses_or_is_not_there_is_an_error_that_says_what_failed(
     assert_eq!(error.operation, "receive messages");
 
     let outbox = Outbox::start(absent, 1 << 20);
-    let error =
-        within(20, "a publication", outbox.publish(&report(json!([])))).await.expect_err("there is no such queue");
+    let error = within(20, "a publication", outbox.publish(report(json!([])), reply()))
+        .await
+        .expect_err("there is no such queue");
     assert_eq!(error.operation, "publish a result");
 }
 

@@ -8,23 +8,18 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use base64::Engine;
 use caisson::language::Languages;
-use serde_json::{Map, Value, json};
+use caisson::selftest::{Case, differences};
+use serde_json::Value;
+use support::cases;
 use support::engine::{Leftovers, gone};
 use support::process::{caisson, finish};
 use support::unique;
 
 /// All of them on a busy host with two slots; on an idle one it is half a minute.
 const SECONDS: u64 = 170;
-
-struct Case {
-    name: String,
-    job: Value,
-    expected: Value,
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_of_every_language_run_as_they_would_outside_but_for_what_is_documented() {
@@ -78,55 +73,19 @@ fn root() -> &'static Path {
 
 /// All cases, by name.
 fn cases() -> Vec<Case> {
-    let entries = std::fs::read_dir(root().join("tests/toolchains")).expect("the folder of cases is there");
-    let mut folders: Vec<PathBuf> = entries.map(|entry| entry.expect("its entries can be read").path()).collect();
-    folders.sort();
-    folders.iter().map(|folder| case(folder)).collect()
-}
-
-fn case(folder: &Path) -> Case {
-    let name = folder.file_name().and_then(|name| name.to_str()).expect("a case's name is text").to_owned();
-    let read = |file: &str| -> Value {
-        let text = std::fs::read_to_string(folder.join(file)).unwrap_or_else(|error| panic!("{name}/{file}: {error}"));
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{name}/{file}: {error}"))
-    };
-    let (mut job, expected) = (read("job.json"), read("expected.json"));
-    let language = job["language"].as_str().expect("a case has a language");
-    assert!(name.starts_with(&format!("{language}-")), "{name} is a case of {language}");
-    assert!(job["metadata"]["shows"].is_string(), "{name} doesn't say what it shows");
-    assert!(expected["verdict"].is_string(), "{name} expects no verdict");
-    let mut files = Vec::new();
-    collect(folder, folder, &mut files);
-    job["id"] = name.clone().into();
-    job["files"] = files.into();
-    Case { name, job, expected }
-}
-
-/// The sources below a folder, as the `files` of a job.
-fn collect(top: &Path, folder: &Path, files: &mut Vec<Value>) {
-    let entries = std::fs::read_dir(folder).expect("a folder of sources can be read");
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("its entries can be read").path()).collect();
-    paths.sort();
-    for path in paths {
-        let name = path.strip_prefix(top).expect("it is inside").to_str().expect("its name is text");
-        if path.is_dir() {
-            collect(top, &path, files);
-        } else if !["job.json", "expected.json"].contains(&name) {
-            files.push(match String::from_utf8(std::fs::read(&path).expect("a source can be read")) {
-                Ok(content) => json!({ "path": name, "content": content }),
-                Err(bytes) => {
-                    let content = base64::engine::general_purpose::STANDARD.encode(bytes.as_bytes());
-                    json!({ "path": name, "content_base64": content })
-                }
-            });
-        }
+    let cases = cases::all("tests/toolchains");
+    for Case { name, job, expected } in &cases {
+        let language = job["language"].as_str().expect("a case has a language");
+        assert!(name.starts_with(&format!("{language}-")), "{name} is a case of {language}");
+        assert!(job["metadata"]["shows"].is_string(), "{name} doesn't say what it shows");
+        assert!(expected["verdict"].is_string(), "{name} expects no verdict");
     }
+    cases
 }
 
 /// What is wrong with a result, in words, with as much of the programs' output as it takes to see why.
 fn complaint(case: &Case, report: &Value) -> Option<String> {
-    let mut found = Vec::new();
-    compare("", &case.expected, report, &mut found);
+    let found = differences(&case.expected, report);
     if found.is_empty() {
         return None;
     }
@@ -146,26 +105,6 @@ fn complaint(case: &Case, report: &Value) -> Option<String> {
         text.push_str(&shown(&format!("stderr of test {id}"), &test["stderr"]));
     }
     Some(text)
-}
-
-/// Where `actual` isn't what `expected` says; fields that aren't expected may hold anything.
-fn compare(at: &str, expected: &Value, actual: &Value, found: &mut Vec<String>) {
-    let none = Map::new();
-    match (expected, actual) {
-        (Value::Object(fields), actual) => {
-            let values = actual.as_object().unwrap_or(&none);
-            for (name, value) in fields {
-                compare(&format!("{at}.{name}"), value, values.get(name).unwrap_or(&Value::Null), found);
-            }
-        }
-        (Value::Array(items), Value::Array(values)) if items.len() == values.len() => {
-            for (index, (item, value)) in items.iter().zip(values).enumerate() {
-                compare(&format!("{at}[{index}]"), item, value, found);
-            }
-        }
-        (expected, actual) if expected == actual => {}
-        (expected, actual) => found.push(format!("{}: expected {expected}, is {actual}", at.trim_start_matches('.'))),
-    }
 }
 
 fn first_difference(id: &str, expected: &Value, printed: &Value) -> String {

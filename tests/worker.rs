@@ -176,7 +176,8 @@ async fn the_job_of_a_killed_worker_is_run_again_by_another_and_its_container_is
     let (incoming, outgoing) = queues().await;
     let job = slow(3);
     incoming.send_job(&job).await;
-    let more = "worker.slots = 1\nqueue.visibility_timeout_s = 10";
+    // Without a pool: a container that is created and not started at the moment of the kill stays until the next sweep.
+    let more = "worker.slots = 1\nqueue.visibility_timeout_s = 10\npool.enabled = false";
     let mut first = Worker::start(&incoming, &outgoing, more).await;
     running_container_of(&first.name).await;
     first.signal(libc::SIGKILL);
@@ -298,8 +299,13 @@ async fn a_job_whose_lease_is_lost_is_stopped_unanswered_and_run_again() {
     let proxy = Proxy::start().await;
     proxy.fail("ChangeMessageVisibilityBatch", Fault::Hangs, usize::MAX);
     incoming.send_job(&slow(13)).await;
-    let worker =
-        Worker::behind(&proxy, &incoming, &outgoing, "worker.slots = 1\nqueue.visibility_timeout_s = 10").await;
+    let worker = Worker::behind(
+        &proxy,
+        &incoming,
+        &outgoing,
+        "worker.slots = 1\nqueue.visibility_timeout_s = 10\npool.enabled = false",
+    )
+    .await;
     let first = running_container_of(&worker.name).await;
     until(20, "the loss of the lease", async || worker.log().contains("stopped unfinished").then_some(())).await;
     assert!(proxy.hits("ChangeMessageVisibilityBatch") > 1, "one heartbeat alone decides nothing");

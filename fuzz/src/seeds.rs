@@ -33,6 +33,14 @@ pub fn of(target: &str) -> Vec<Vec<u8>> {
         "job_parse" => ["tests/golden/jobs", "tests/golden/rejected"].iter().flat_map(|folder| files(folder)).collect(),
         "request_frame" => requests().iter().map(|request| without_header(request.encode(0))).collect(),
         "event_frame" => events().iter().map(|event| without_header(event.encode(0))).collect(),
+        "sealed_frame" => sealed_frames(),
+        "s3_pointer" => texts(&[
+            r#"["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"jobs","s3Key":"a/b c.json"}]"#,
+            r#"["com.amazon.sqs.javamessaging.MessageS3Pointer", {"s3BucketName": "j.1-x", "s3Key": "\u00e9\ud83d\ude00"}]"#,
+            r#" ["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"B","s3Key":"../k"},7]"#,
+            r#"["software.amazon.payloadoffloading.PayloadS3Pointer"]"#,
+        ]),
+        "trace_context" => traces(),
         "cgroup_text" => texts(&[
             "1503217845\n",
             "max\n",
@@ -91,6 +99,11 @@ pub fn words(target: &str) -> Vec<String> {
             split("nan -inf infinity 1e308 1e-308 0.1 +1 1. .5 e9", &mut add);
             add(&["\u{b}", "\r\n", " \n "]);
         }
+        "s3_pointer" => {
+            split(r#"{ } [ ] "s3BucketName": "s3Key": .. / \u0000 \ud800 \u002e null xn-- 127.0.0.1"#, &mut add);
+            add(&["\u{85}", "\u{2028}"]);
+        }
+        "trace_context" => split("00- ff- - , = ; @ \t Root=1- Parent= Sampled= Self= a=b 0000000000000000", &mut add),
         "cgroup_text" => add(&["usage_usec ", "oom_kill ", "18446744073709551615", "+1", "\r", "\t"]),
         "proc_net_dev" => add(&["lo:", "|", "eth0:", "\n"]),
         "report_cut" => add(&["\u{ffff}", "\u{fffe}", "\0", "\"", "\\", "\u{7f}", "\u{1f600}"]),
@@ -167,7 +180,7 @@ fn requests() -> Vec<Request> {
         stack_bytes: 256 << 20,
     };
     vec![
-        Request::Hello { version: 1, nonce: u64::MAX },
+        Request::Hello { version: 1, nonce: u64::MAX, key: [0xa5; 16] },
         Request::File { path: "src/главный.c".into(), executable: true, size: 12 },
         Request::Data(vec![0, 255, 10]),
         Request::EndOfInput,
@@ -194,6 +207,46 @@ fn events() -> Vec<Event> {
     }
     debug_assert!(events.iter().all(|event| event.encode(0)[4] >= kind::READY));
     events
+}
+
+/// Key, sequence number, place, change, kind and payload; see the target.
+fn sealed_frames() -> Vec<Vec<u8>> {
+    let mut seeds = Vec::new();
+    for (number, event) in events().iter().enumerate() {
+        let number = number as u8;
+        for key in [[0; 16], [number; 16]] {
+            let mut seed = key.to_vec();
+            seed.extend_from_slice(&[number % 2, 0, 0, 0, 3 * number, 0, number % 3]);
+            seed.extend_from_slice(&without_header(event.encode(0)));
+            seeds.push(seed);
+        }
+    }
+    seeds
+}
+
+/// Which headers are there, the lengths of the first two, and the headers; see the target.
+fn traces() -> Vec<Vec<u8>> {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let aws = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+    let later = format!("cc{}-what-comes", &parent[2..]);
+    let mut seeds = Vec::new();
+    for (parent, state, aws) in [
+        (parent, "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7", aws),
+        (
+            later.as_str(),
+            " a=1 ,\t,1t@s=!",
+            "Self=1-67891234-12456789abcdef012345678;Root=1-67891233-abcdef012345678912345678",
+        ),
+        ("00-0-0-00", "a=1", "Sampled=?;Lineage=a87bd80c:1|68fd508a:5;Root=1-5759e988-bd862e3fe1be46a994272793"),
+    ] {
+        for absent in [0, 1, 4, 7] {
+            let mut seed = vec![absent, parent.len() as u8];
+            seed.extend_from_slice(&(state.len() as u16).to_le_bytes());
+            seed.extend_from_slice([parent, state, aws].concat().as_bytes());
+            seeds.push(seed);
+        }
+    }
+    seeds
 }
 
 /// Checker, tolerances, chunk size, the expected output's length and the output; see the target.

@@ -39,7 +39,7 @@ fn subject(config: &Config) -> Subject {
         settings: local::settings(config, Some(1), &worker_id),
         placement: Placement { slots, cpus: local::cpus(), pin: config.sandbox.pin_cpus },
         images: languages.chain(allowed).collect(),
-        incoming_url: config.queue.incoming_url.clone(),
+        incoming_urls: config.queue.incoming().into_iter().map(|incoming| incoming.url).collect(),
         outgoing_url: config.queue.outgoing_url.clone(),
         visibility_timeout_s: config.queue.visibility_timeout_s,
         wait_time_s: config.queue.wait_time_s,

@@ -1,11 +1,14 @@
 //! From a configuration to what commands work with.
 
+use std::time::Duration;
+
 use crate::config::Config;
 use crate::job::Bounds;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Cause, Pipeline};
 use crate::plan::Policy;
 use crate::report::WorkerReport;
-use crate::sandbox::{SandboxError, Sandboxes, Settings};
+use crate::sandbox::{Patience, PoolSettings, Sandboxes, Settings, WAITING_BYTES, Watermarks};
+use crate::store::{self, Store};
 
 /// Of the host's memory, what all sandboxes together may have where the configuration says nothing. The rest is for the
 /// engine, the page cache and ourselves.
@@ -22,14 +25,19 @@ pub(super) struct Local {
     pub(super) bounds: Bounds,
     /// Sandboxes stay when their jobs are over.
     pub(super) keep: bool,
+    /// Many jobs come, so that containers made ahead find theirs.
+    pub(super) many: bool,
 }
 
-/// Opens the engine and puts the parts together.
-pub(super) async fn pipeline(config: &Config, local: Local) -> Result<Pipeline, SandboxError> {
-    let Local { slots, bounds, keep } = local;
+/// Opens the engine and the store, and puts the parts together.
+pub(super) async fn pipeline(config: &Config, local: Local) -> Result<Pipeline, Cause> {
+    let Local { slots, bounds, keep, many } = local;
     let worker = worker_report(config);
-    let sandboxes = Sandboxes::open(Settings { keep, ..settings(config, slots, &worker.id) }).await?;
-    Ok(Pipeline { sandboxes, policy: policy(config), worker, bounds })
+    let store = Store::open(store_settings(config)).await?;
+    let settings = settings(config, slots, &worker.id);
+    let pool = if many { pool(config, &settings) } else { None };
+    let sandboxes = Sandboxes::open(Settings { keep, pool, ..settings }).await?;
+    Ok(Pipeline { sandboxes, store, policy: policy(config), worker, bounds })
 }
 
 pub(super) fn policy(config: &Config) -> Policy {
@@ -53,7 +61,47 @@ pub(super) fn settings(config: &Config, slots: Option<usize>, worker_id: &str) -
         memory_bytes: memory,
         worker_id: worker_id.to_owned(),
         keep: false,
+        pool: None,
+        watermarks: Watermarks {
+            bytes: config.worker.minimum_free_bytes,
+            inodes: config.worker.minimum_free_inodes,
+        },
+        patience: Patience::default(),
     }
+}
+
+fn store_settings(config: &Config) -> store::Settings {
+    let from = config.store.clone();
+    store::Settings {
+        incoming_buckets: from.incoming_buckets,
+        maximum_job_bytes: from.maximum_job_bytes,
+        delete_incoming_payloads: from.delete_incoming_payloads,
+        results_bucket: from.results_bucket,
+        results_prefix: from.results_prefix,
+        data_buckets: from.data_buckets,
+        maximum_object_bytes: from.maximum_object_bytes,
+        maximum_data_bytes: from.maximum_data_bytes,
+        memory_bytes: from.memory_bytes,
+        cache_dir: from.cache_dir.map(Into::into),
+        cache_bytes: from.cache_bytes,
+    }
+}
+
+/// What the configuration allows, and memory and uids have room for. What the largest job may need is never the pool's.
+fn pool(config: &Config, settings: &Settings) -> Option<PoolSettings> {
+    if !config.pool.enabled {
+        return None;
+    }
+    let share = settings.memory_bytes / 100 * config.pool.memory_percent;
+    let left = settings.memory_bytes.saturating_sub(config.limits.maximum.memory_bytes);
+    let by_memory = usize::try_from(share.min(left) / WAITING_BYTES).unwrap_or(usize::MAX);
+    let by_uids = (settings.uids as usize).saturating_sub(settings.slots);
+    let wanted = config.pool.containers.unwrap_or(2 * settings.slots);
+    let containers = wanted.min(by_memory).min(by_uids);
+    if containers < wanted {
+        tracing::info!(wanted, containers, "memory or user ids leave room for fewer waiting containers");
+    }
+    Some(PoolSettings { containers, age: Duration::from_secs(config.pool.age_s) })
 }
 
 pub(super) fn cpus() -> usize {

@@ -18,11 +18,11 @@ use self::progress::Progress;
 use super::run_job::LOCAL_BODY_BYTES;
 use super::local::{self, Local};
 use super::{FAILED, INTERRUPTED, failed};
-use crate::answer::{Origin, Request};
+use crate::answer::Origin;
 use crate::cli::RunArgs;
 use crate::config::Config;
 use crate::job::{self, Bounds};
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Cause, Pipeline};
 use crate::report::Report;
 use crate::retry::Retry;
 use crate::sandbox::SandboxError;
@@ -51,7 +51,7 @@ async fn all(config: &Config, jobs: &Path, out: &Path, args: &RunArgs) -> Result
 
     let bounds = Bounds { body_bytes: LOCAL_BODY_BYTES };
     let slots = args.concurrency.map(usize::from);
-    let pipeline = local::pipeline(config, Local { slots, bounds, keep: false }).await.map_err(|error| error.to_string())?;
+    let pipeline = local::pipeline(config, Local { slots, bounds, keep: false, many: true }).await.map_err(|error| error.to_string())?;
     let pipeline = Arc::new(pipeline);
     let (sender, receiver) = mpsc::channel(64);
     let progress = Progress::new(total, answered.len());
@@ -125,15 +125,14 @@ async fn answer(pipeline: &Pipeline, body: &[u8], line: u64, permit: Permit) -> 
             Some(permit) => permit,
             None => pipeline.sandboxes.permit().await,
         };
-        match pipeline.process(body, origin.clone(), held).await {
+        match pipeline.process(body, origin, held).await {
             Ok(report) => return report,
             // Trying again builds no image.
-            Err(error) if attempt >= TRIES || matches!(error, SandboxError::ImageMissing { .. }) => {
-                let request = match job::parse_with(body, &pipeline.bounds) {
-                    Ok(job) => Request::of(&job, origin),
-                    Err(invalid) => Request::of_invalid(&invalid, origin),
-                };
-                return request.internal_error(&error.to_string(), &pipeline.worker);
+            Err(failure)
+                if attempt >= TRIES || matches!(failure.cause, Cause::Sandbox(SandboxError::ImageMissing { .. })) =>
+            {
+                let reason = failure.to_string();
+                return failure.request.internal_error(&reason, &pipeline.worker);
             }
             Err(error) => tracing::warn!(line, attempt, %error, "we failed, not the job; trying again"),
         }

@@ -17,7 +17,7 @@ use crate::selftest::{self, Case};
 
 /// How one case went.
 struct Outcome {
-    name: &'static str,
+    name: String,
     verdict: String,
     milliseconds: u128,
     /// Empty when everything is as expected.
@@ -107,5 +107,5 @@ async fn one(pipeline: &Pipeline, case: &Case) -> Outcome {
         }
         Err(error) => ("-".to_owned(), vec![error.to_string()]),
     };
-    Outcome { name: case.name, verdict, milliseconds: started.elapsed().as_millis(), problems }
+    Outcome { name: case.name.clone(), verdict, milliseconds: started.elapsed().as_millis(), problems }
 }

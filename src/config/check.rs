@@ -1,6 +1,6 @@
 //! What a single value cannot tell: settings that have to fit each other. Also fills in what follows from what was set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::setting::LimitTable;
 use super::{Config, Origin};
@@ -16,6 +16,7 @@ pub(super) fn apply(config: &mut Config, mistakes: &mut Vec<Mistake>) {
     queues_differ(config, mistakes);
     memory_holds_the_largest_job(config, mistakes);
     uids_suffice(config, mistakes);
+    the_store_holds_the_largest_job(config, mistakes);
 }
 
 /// Whether the operator said it, rather than a default or a derivation.
@@ -121,9 +122,20 @@ fn extensions_are_unique(config: &Config, mistakes: &mut Vec<Mistake>) {
 }
 
 fn queues_differ(config: &Config, mistakes: &mut Vec<Mistake>) {
-    if config.queue.incoming_url.is_some() && config.queue.incoming_url == config.queue.outgoing_url {
+    let queue = &config.queue;
+    if queue.incoming_url.is_some() && !queue.incoming_urls.is_empty() {
+        let problem = "is given beside queue.incoming_urls; put it into that list, or leave the list away";
+        mistakes.push(mistake_at(config, "queue.incoming_url", problem.to_owned()));
+    }
+    let incoming = queue.incoming();
+    if incoming.iter().any(|incoming| Some(&incoming.url) == queue.outgoing_url.as_ref()) {
         let problem = "is the incoming queue too; results would be taken for jobs, so name another queue";
         mistakes.push(mistake_at(config, "queue.outgoing_url", problem.to_owned()));
+    }
+    let mut seen = BTreeSet::new();
+    if let Some(twice) = incoming.iter().find(|incoming| !seen.insert(&incoming.url)) {
+        let problem = format!("{} is there twice; keep one, and give it the weight of both", twice.url);
+        mistakes.push(mistake_at(config, "queue.incoming_urls", problem));
     }
 }
 
@@ -136,6 +148,26 @@ fn memory_holds_the_largest_job(config: &Config, mistakes: &mut Vec<Mistake>) {
             "{memory} is below maximum.memory_bytes, which is {maximum}; a job at that maximum could never start"
         );
         mistakes.push(mistake_at(config, "worker.memory_bytes", problem));
+    }
+}
+
+fn the_store_holds_the_largest_job(config: &Config, mistakes: &mut Vec<Mistake>) {
+    let store = &config.store;
+    let rules = [
+        ("memory_bytes", store.memory_bytes, 4, "maximum_job_bytes", store.maximum_job_bytes),
+        ("memory_bytes", store.memory_bytes, 2, "maximum_data_bytes", store.maximum_data_bytes),
+        ("cache_bytes", store.cache_bytes, 1, "maximum_data_bytes", store.maximum_data_bytes),
+        ("maximum_data_bytes", store.maximum_data_bytes, 1, "maximum_object_bytes", store.maximum_object_bytes),
+    ];
+    for (name, value, times, other, least) in rules {
+        if value < least.saturating_mul(times) {
+            let key = format!("store.{name}");
+            // The mistake goes to whichever was set; with both, to the one that is too small.
+            let said = if is_said(config, &key) { key } else { format!("store.{other}") };
+            let much = if times == 1 { String::new() } else { format!("{times} times ") };
+            let problem = format!("store.{name} is {value}, and has to be at least {much}store.{other}, which is {least}");
+            mistakes.push(mistake_at(config, &said, problem));
+        }
     }
 }
 

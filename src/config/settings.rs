@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use super::rules::{FILTER, ID, SOCKET, URL, WORD};
+use super::rules::{ADDRESS, FILTER, ID, NAMESPACE, SOCKET, URL, WEIGHTED_URL, WORD};
 use super::setting::{Access, Fallback, LimitTable, Setting};
 use crate::language::{IMAGE, limit_kind};
 use crate::limits::{LIMIT_FIELDS, LimitField, Limits};
@@ -17,11 +17,17 @@ pub fn settings() -> &'static [Setting] {
 }
 
 /// The tables in the order of the documentation, each with a sentence about it.
-pub const TABLES: [(&str, &str); 9] = [
+pub const TABLES: [(&str, &str); 14] = [
     ("", "These stand at the top of the file, before the first table."),
-    ("queue", "The two SQS queues. Region and credentials come from where every AWS tool takes them."),
+    ("queue", "The SQS queues. Region and credentials come from where every AWS tool takes them."),
     ("worker", "How much one worker does at a time, and how it ends."),
     ("sandbox", "The container engine, and what every container gets from it."),
+    ("pool", "Containers made ahead of their jobs, by workers and `caisson run --jobs`. docs/pool.md tells how it works."),
+    (
+        "instance",
+        "The EC2 instance that a worker runs on: how it learns of the instance's end, and what follows. Off EC2 none of \
+     this does anything. docs/drain.md has the whole of it.",
+    ),
     (
         "limits",
         "What a run may use when the job doesn't say. A job's own `limits` go before these, and so do its language's. The \
@@ -36,8 +42,12 @@ pub const TABLES: [(&str, &str); 9] = [
         "The most that a job may ask for, for either kind of step. With the defaults no test holds a \
      slot for more than five minutes.",
     ),
+    ("store", "Data in S3: jobs and results that are too large for a message, and data that jobs refer to. Without a bucket \
+     none of it is used. [large-data.md](large-data.md) tells how it works and which permissions it takes."),
     ("images", "Images that jobs may name beyond those of the languages."),
     ("log", "The worker's own log, on stderr."),
+    ("http", "What a worker answers to probes and scrapers: `/healthz`, `/readyz` and `/metrics`."),
+    ("metrics", "Metrics that are sent rather than fetched; what there is stands in [metrics.md](metrics.md)."),
 ];
 
 macro_rules! setting {
@@ -56,12 +66,19 @@ macro_rules! setting {
     };
 }
 
+mod instance;
+mod pool;
+mod store;
+
 fn rows() -> Vec<Setting> {
     let mut rows = vec![above_maximum()];
     rows.extend(edges());
+    rows.extend(pool::rows());
+    rows.extend(instance::rows());
     for table in LimitTable::ALL {
         rows.extend(LIMITS.iter().map(|field| limit(table, field)));
     }
+    rows.extend(store::rows());
     rows.extend(rest());
     rows
 }
@@ -84,7 +101,7 @@ fn above_maximum() -> Setting {
     }
 }
 
-fn edges() -> [Setting; 13] {
+fn edges() -> [Setting; 17] {
     [
         setting!(
             queue.incoming_url,
@@ -92,6 +109,15 @@ fn edges() -> [Setting; 13] {
             Fallback::Words("none, and a worker doesn't start without it"),
             "The URL of the queue that jobs come from, standard or FIFO. There is no default, because a wrong guess would \
              take other people's messages. Commands that run a single job on this host don't need it."
+        ),
+        setting!(
+            queue.incoming_urls,
+            Kind::List { rule: WEIGHTED_URL, least: 0 },
+            Fallback::Value(Value::List(Vec::new())),
+            "Several queues that jobs come from, in place of `queue.incoming_url`: \
+             `[\"https://…/interactive weight=4\", \"https://…/batch\"]`. Without a weight it is 1. While several have \
+             messages, they share the slots by weight; a queue without any gives its share away, and none starves. The \
+             first of two with one weight comes first. [queues.md](queues.md) says more."
         ),
         setting!(
             queue.outgoing_url,
@@ -115,6 +141,14 @@ fn edges() -> [Setting; 13] {
             Fallback::Value(Value::Integer(20)),
             "How many seconds one receive waits for a message (long polling). 20, the most that SQS offers, makes the fewest \
              empty receives and costs no latency: a message that arrives ends the wait. Less is of use in tests only."
+        ),
+        setting!(
+            queue.copy_unparsable,
+            Kind::Bool,
+            Fallback::Value(Value::Bool(true)),
+            "Whether a message in which no job was found is copied, with the reason, to the dead-letter queue of its incoming \
+             queue before it is deleted. Its answer has no job id, so nobody may be waiting for it, and without the copy \
+             there would be nothing to look at. Where there is no dead-letter queue nothing is copied."
         ),
         setting!(
             worker.id,
@@ -146,6 +180,22 @@ fn edges() -> [Setting; 13] {
             "How many seconds running jobs may go on after the first signal to stop. Past it they are killed and their \
              messages become visible at once, for another worker. A Spot instance has two minutes from notice to end: 100 \
              seconds of them for the jobs, the rest for publishing and clearing away."
+        ),
+        setting!(
+            worker.minimum_free_bytes,
+            Kind::Integer { least: 0, most: 1 << 50 },
+            Fallback::Value(Value::Integer(1 << 30)),
+            "How many bytes must be free on the disk where the engine keeps its containers. Below that no job is taken, for \
+             creating and starting containers would fail. A container takes a few hundred kilobytes there, whatever its \
+             job does; a GiB is what images, logs and updates of the host take by surprise. 0 looks at nothing. Skipped, \
+             and said once, where the worker can't see that disk because it runs in a container itself."
+        ),
+        setting!(
+            worker.minimum_free_inodes,
+            Kind::Integer { least: 0, most: 1 << 50 },
+            Fallback::Value(Value::Integer(10_000)),
+            "The same for inodes, of which a container takes a few dozen. Not looked at on file systems that make them as \
+             they go, as btrfs does."
         ),
         setting!(
             sandbox.engine_socket,
@@ -185,7 +235,7 @@ fn edges() -> [Setting; 13] {
     ]
 }
 
-fn rest() -> [Setting; 3] {
+fn rest() -> [Setting; 6] {
     [
         setting!(
             images.allow,
@@ -207,6 +257,30 @@ fn rest() -> [Setting; 3] {
             Fallback::Value(Value::Text("info".to_owned())),
             "What is logged: a level (`error`, `warn`, `info`, `debug`, `trace`), or directives for single modules such as \
              `info,caisson::queue=debug`. `info` tells of each job once."
+        ),
+        setting!(
+            http.listen,
+            Kind::Text(ADDRESS),
+            Fallback::Words("none, and a worker doesn't listen"),
+            "Where a worker answers `/healthz`, `/readyz` and `/metrics` over HTTP, without encryption and for whoever asks. \
+             There is no default, because two workers of one host can't share a port, and nobody should find one open who \
+             didn't ask for it. `127.0.0.1:9464` is a good choice for an agent on the same host. A port in use is an error \
+             at the start."
+        ),
+        setting!(
+            metrics.cloudwatch,
+            Kind::Bool,
+            Fallback::Value(Value::Bool(false)),
+            "Whether a worker writes its metrics to stdout each minute, as a line that CloudWatch Logs understands (its \
+             embedded metric format). Worth something only where stdout goes there, hence off. The log is on stderr; both \
+             may go to the same stream."
+        ),
+        setting!(
+            metrics.cloudwatch_namespace,
+            Kind::Text(NAMESPACE),
+            Fallback::Value(Value::Text("Caisson".to_owned())),
+            "The namespace of these metrics in CloudWatch. There are no dimensions, for each costs money by its values, so \
+             two fleets in one account need two namespaces, such as `Caisson/exams`."
         ),
     ]
 }

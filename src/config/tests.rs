@@ -158,7 +158,7 @@ go = "golang"
     ];
     insta::assert_snapshot!(message(text, pairs), @r#"
     caisson.toml:2: above_maximum: "ignore" is unknown; allowed is one of refuse, clamp
-    caisson.toml:3: colour: unknown key; allowed is above_maximum, queue, worker, sandbox, limits, compile_limits, maximum, images, log, languages
+    caisson.toml:3: colour: unknown key; allowed is above_maximum, queue, worker, sandbox, pool, instance, limits, compile_limits, maximum, store, images, log, http, metrics, languages
     caisson.toml:5: queue.incoming_uri: unknown key; did you mean incoming_url?
     caisson.toml:6: queue.outgoing_url: "sqs.example" does not fit; allowed is a queue's URL such as https://sqs.eu-central-1.amazonaws.com/123456789012/jobs
     caisson.toml:7: queue.wait_time_s: 30 is out of range; allowed is a whole number from 0 to 20
@@ -325,6 +325,13 @@ limits = { memory_bytes = 67_108_864 }
     # engine_socket is not set: `DOCKER_HOST`, else `/var/run/docker.sock`
     # runtime is not set: the engine's own default
 
+    [pool]
+    # containers is not set: twice the slots
+
+    [instance]
+    # auto_scaling_group is not set: what `autoscaling:DescribeAutoScalingInstances` says
+    # lifecycle_hook is not set: the group's hook before termination, if it has exactly one
+
     [limits]
     cpu_time_ms = 5000  # caisson.toml:7
     wall_time_ms = 15000  # follows limits.cpu_time_ms
@@ -336,11 +343,20 @@ limits = { memory_bytes = 67_108_864 }
     [maximum]
     disk_bytes = 1048576  # caisson.toml:9
 
+    [store]
+    # results_bucket is not set: none, and a result that is too large for the queue is cut
+    # cache_dir is not set: `data` in systemd's `CACHE_DIRECTORY`, else `caisson/data` in `XDG_CACHE_HOME` or `~/.cache`
+
     [images]
     allow = ["a", "b:1"]  # caisson.toml:11
 
     [log]
     level = "warn,caisson=debug"  # CAISSON_LOG_LEVEL
+
+    [http]
+    # listen is not set: none, and a worker doesn't listen
+
+    [metrics]
 
     # Built-in languages: bash, c, cpp, java, javascript, python3
 
@@ -365,4 +381,35 @@ fn the_schema_knows_every_setting() {
     }
     assert_eq!(schema["properties"]["queue"]["properties"]["wait_time_s"]["maximum"], 20);
     assert_eq!(schema["properties"]["queue"]["additionalProperties"], false);
+}
+
+#[test]
+fn several_incoming_queues_have_weights_and_stand_in_place_of_the_one() {
+    let several = r#"queue.incoming_urls = ["https://sqs.example/a weight=4", "https://sqs.example/b"]"#;
+    let incoming = |config: Config| {
+        config.queue.incoming().into_iter().map(|it| (it.url, it.weight)).collect::<Vec<_>>()
+    };
+    let (a, b) = ("https://sqs.example/a".to_owned(), "https://sqs.example/b".to_owned());
+    let of_file = incoming(load(several, []).expect("it is right"));
+    assert_eq!(of_file, [(a.clone(), 4), (b.clone(), 1)]);
+    let variable = ("CAISSON_QUEUE_INCOMING_URLS", "https://sqs.example/b weight=100, https://sqs.example/a");
+    assert_eq!(incoming(load(several, [variable]).expect("it is right")), [(b, 100), (a.clone(), 1)]);
+    let one = load(r#"queue.incoming_url = "https://sqs.example/a""#, []).expect("it is right");
+    assert_eq!(incoming(one), [(a, 1)]);
+    assert_eq!(incoming(load("", []).expect("it is right")), []);
+}
+
+#[test]
+fn incoming_queues_that_do_not_fit_are_mistakes() {
+    for weight in ["0", "101", "x", "-1", "1.5", ""] {
+        let text = format!(r#"queue.incoming_urls = ["https://sqs.example/a weight={weight}"]"#);
+        assert!(message(&text, []).contains("weight from 1 to 100"), "{weight}");
+    }
+    let both = "queue.incoming_url = \"https://sqs.example/a\"\nqueue.incoming_urls = [\"https://sqs.example/b\"]";
+    assert!(message(both, []).contains("queue.incoming_url: is given beside queue.incoming_urls"), "{}", message(both, []));
+    let twice = r#"queue.incoming_urls = ["https://sqs.example/a weight=2", "https://sqs.example/a"]"#;
+    assert!(message(twice, []).contains("is there twice"), "{}", message(twice, []));
+    let round = "queue.incoming_urls = [\"https://sqs.example/a\", \"https://sqs.example/b\"]\n\
+                 queue.outgoing_url = \"https://sqs.example/b\"";
+    assert!(message(round, []).contains("queue.outgoing_url: is the incoming queue too"), "{}", message(round, []));
 }

@@ -172,14 +172,8 @@ fn swap(facts: &EngineFacts, swap_is_on: bool) -> Finding {
     SWAP.note("no, but this host has none", "leave swap off here: the engine couldn't keep programs out of it")
 }
 
-fn option<'a>(facts: &'a EngineFacts, name: &str) -> Option<&'a str> {
-    let is_it =
-        |option: &&String| option.strip_prefix("name=").is_some_and(|rest| rest.split(',').next() == Some(name));
-    facts.security_options.iter().find(is_it).map(String::as_str)
-}
-
 fn seccomp(facts: &EngineFacts) -> Finding {
-    if option(facts, "seccomp").is_some() {
+    if facts.has_security_option("seccomp") {
         return SECCOMP.good("yes; sandboxes bring their own profile");
     }
     SECCOMP.broken(
@@ -190,7 +184,7 @@ fn seccomp(facts: &EngineFacts) -> Finding {
 }
 
 fn module(facts: &EngineFacts) -> Finding {
-    match ["apparmor", "selinux"].iter().find(|name| option(facts, name).is_some()) {
+    match ["apparmor", "selinux"].iter().find(|name| facts.has_security_option(name)) {
         Some(name) => MODULE.good(*name),
         None => MODULE.note(
             "neither AppArmor nor SELinux",
@@ -201,17 +195,17 @@ fn module(facts: &EngineFacts) -> Finding {
 }
 
 fn users(facts: &EngineFacts) -> Finding {
-    if option(facts, "rootless").is_some() {
+    if facts.has_security_option("rootless") {
         return USERS.good("rootless engine");
     }
-    match option(facts, "userns") {
-        Some(_) => USERS.good("userns-remap is on"),
-        None => USERS.note(
-            "userns-remap is off",
-            "nothing in a sandbox is root, so there is no root to remap; it would be one more wall for everything else \
-             that this engine runs",
-        ),
+    if facts.has_security_option("userns") {
+        return USERS.good("userns-remap is on");
     }
+    USERS.note(
+        "userns-remap is off",
+        "nothing in a sandbox is root, so there is no root to remap; it would be one more wall for everything else that this \
+         engine runs",
+    )
 }
 
 fn live_restore(facts: &EngineFacts) -> Finding {

@@ -43,6 +43,7 @@ pub fn asked(settings: &Settings, pinned: bool) -> Asked {
         host_kernel: String::new(),
         host_swaps: false,
         apparmor: false,
+        remapped: false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The two queues, by what they say of themselves. No message is taken and none is sent: what needs that can't be looked
+//! The queues, by what they say of themselves. No message is taken and none is sent: what needs that can't be looked
 //! at, and is said to be so.
 
 use super::finding::{Area, Check, Finding};
@@ -23,7 +23,8 @@ pub const CHECKS: [Check; 9] = [CONFIGURED, REACHABLE, APART, REDRIVE, RETENTION
 /// What the queues answered, and what the configuration makes of them.
 #[derive(Debug, Clone)]
 pub struct QueuesFacts {
-    pub incoming: Answer,
+    /// At least one.
+    pub incoming: Vec<Answer>,
     pub outgoing: Answer,
     /// `queue.visibility_timeout_s`.
     pub visibility_timeout_s: u64,
@@ -53,39 +54,54 @@ const VISIBILITY_S: u64 = 30;
 
 pub fn judge(facts: &QueuesFacts) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (which, answer) in [("incoming", &facts.incoming), ("outgoing", &facts.outgoing)] {
-        findings.push(match &answer.attributes {
-            Ok(_) => REACHABLE.good(format!("{which}: {}", answer.url)),
-            Err(reason) => REACHABLE.broken(
-                format!("{which}: {reason}"),
-                format!(
-                    "see queue.{which}_url, AWS_REGION, the credentials of this host, and that its role allows \
-                     sqs:GetQueueAttributes on the queue"
-                ),
-            ),
-        });
+    for answer in &facts.incoming {
+        findings.push(reachable("incoming", answer));
     }
-    let incoming = facts.incoming.attributes.as_ref().ok();
+    findings.push(reachable("outgoing", &facts.outgoing));
+    let incoming: Vec<(&str, &Attributes)> =
+        facts.incoming.iter().filter_map(|answer| Some((name(answer), answer.attributes.as_ref().ok()?))).collect();
     let outgoing = facts.outgoing.attributes.as_ref().ok();
-    if let (Some(incoming), Some(outgoing)) = (incoming, outgoing) {
-        findings.push(apart(incoming, outgoing));
-    }
-    if let Some(incoming) = incoming {
-        findings.push(redrive(incoming));
-        findings.push(retention(incoming));
+    for (name, attributes) in &incoming {
+        // With one queue its name says nothing.
+        let named = |finding: Finding| match facts.incoming.len() {
+            1 => finding,
+            _ => Finding { measured: format!("{name}: {}", finding.measured), ..finding },
+        };
+        findings.extend(outgoing.map(|outgoing| named(apart(attributes, outgoing))));
+        findings.push(named(redrive(attributes)));
+        findings.push(named(retention(attributes)));
     }
     findings.extend(outgoing.map(size));
     findings.push(heartbeat(facts.visibility_timeout_s));
     findings.push(long_poll(facts.wait_time_s));
-    if incoming.is_some() || outgoing.is_some() {
+    if !incoming.is_empty() || outgoing.is_some() {
         findings.push(UNTRIED.note(
             "not tried",
             "receiving would take a job, and sending would be a result that nobody asked for. The role needs \
              sqs:ReceiveMessage, sqs:DeleteMessage and sqs:ChangeMessageVisibility on the incoming queue, sqs:SendMessage on \
-             the outgoing one, and the use of its key where a queue is encrypted with one of its own",
+             the outgoing one and, for copies of what is no job, on the dead-letter queue with sqs:GetQueueUrl, and the use \
+             of its key where a queue is encrypted with one of its own",
         ));
     }
     findings
+}
+
+fn reachable(which: &str, answer: &Answer) -> Finding {
+    match &answer.attributes {
+        Ok(_) => REACHABLE.good(format!("{which}: {}", answer.url)),
+        Err(reason) => REACHABLE.broken(
+            format!("{which}: {reason}"),
+            format!(
+                "see queue.{which}_url, AWS_REGION, the credentials of this host, and that its role allows \
+                 sqs:GetQueueAttributes on the queue"
+            ),
+        ),
+    }
+}
+
+/// The last part of its URL.
+fn name(answer: &Answer) -> &str {
+    answer.url.rsplit('/').next().unwrap_or(&answer.url)
 }
 
 fn apart(incoming: &Attributes, outgoing: &Attributes) -> Finding {
@@ -109,7 +125,7 @@ fn redrive(incoming: &Attributes) -> Finding {
     match incoming.max_receive_count {
         None => REDRIVE.warning(
             "no redrive policy",
-            "a message that kills its worker comes back until it expires: give the incoming queue a dead-letter queue with \
+            "a message that is never answered is given up after ten receipts and then gone: give the incoming queue a dead-letter queue with \
              maxReceiveCount 5 or more",
         ),
         Some(count) if count < RECEIVES => REDRIVE.warning(

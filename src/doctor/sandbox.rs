@@ -70,6 +70,8 @@ pub struct Asked {
     pub host_swaps: bool,
     /// Whether the engine has AppArmor.
     pub apparmor: bool,
+    /// Whether the engine puts containers into a user namespace.
+    pub remapped: bool,
 }
 
 /// What came of a probe.

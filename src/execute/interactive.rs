@@ -65,7 +65,7 @@ impl Interactive<'_> {
             (Some(sandbox), _) => (sandbox, false),
             (None, Some(archive)) => {
                 let mut sandbox = run.fresh(sandboxes.permit().await, &command.limits).await?;
-                sandbox.load(&archive).await?;
+                sandbox.load(&archive).await;
                 (sandbox, true)
             }
             (None, None) => return Ok(StepResult::not_run_after_breaking(1)),

@@ -1,9 +1,11 @@
 //! Where a job's tests run: one sandbox after another, as few as its isolation, its limits and its programs' manners allow.
 
-use super::{MAX_REPLACEMENTS, Ready, Run, StepResult, TestResult, step};
+use std::time::Duration;
+
+use super::{MAX_REPLACEMENTS, Ready, Remaining, Run, StepResult, TestResult, step};
 use crate::capture::CaptureBudget;
 use crate::job::Isolation;
-use crate::plan::PlannedTest;
+use crate::plan::{PlannedTest, longest_ms};
 use crate::sandbox::{Sandbox, SandboxError};
 
 pub(super) struct Stage<'a> {
@@ -22,11 +24,18 @@ impl<'a> Stage<'a> {
         Stage { run, sandbox: ready.sandbox, archive: ready.archive, untouched: true, broken: 0 }
     }
 
-    pub(super) async fn run_all(mut self, budget: &mut CaptureBudget) -> Result<Vec<TestResult>, SandboxError> {
+    pub(super) async fn run_all(
+        mut self,
+        budget: &mut CaptureBudget,
+        remaining: &Remaining,
+    ) -> Result<Vec<TestResult>, SandboxError> {
         let plan = self.run.plan;
         let mut results: Vec<TestResult> = Vec::with_capacity(plan.tests.len());
         let mut failed = false;
+        let mut longest_ms = longest_ms(&plan.tests);
         for test in &plan.tests {
+            remaining.at_most(Duration::from_millis(longest_ms));
+            longest_ms = longest_ms.saturating_sub(test.command.limits.wall_time_ms);
             let step = if plan.stop_on_failure && failed {
                 StepResult::skipped()
             } else if self.broken > MAX_REPLACEMENTS {
@@ -81,7 +90,7 @@ impl<'a> Stage<'a> {
         let mut sandbox = run.fresh(permit, &test.command.limits).await?;
         match &self.archive {
             Some(archive) => {
-                sandbox.load(archive).await?;
+                sandbox.load(archive).await;
             }
             None => {
                 run.write_files(&mut sandbox).await?;

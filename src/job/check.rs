@@ -8,7 +8,7 @@ use super::message::{FileMessage, JobMessage, TestMessage};
 use super::shape::{Capped, Object};
 use super::text::Text;
 use super::{
-    Checked, DEFAULT_CAPTURE_BYTES, Environment, Isolation, Job, JobFile, MAX_CAPTURE_BYTES, MAX_WHOLE_NUMBER, Test,
+    Checked, Content, DEFAULT_CAPTURE_BYTES, Environment, Isolation, Job, JobFile, MAX_CAPTURE_BYTES, MAX_WHOLE_NUMBER, Test,
     image, metadata, path, refuse,
 };
 use crate::limits::{LIMIT_FIELDS, LimitsRequest};
@@ -36,7 +36,8 @@ pub(super) fn job(message: JobMessage) -> Checked<Job> {
         name: "stdin",
         plain: message.stdin,
         base64: message.stdin_base64,
-        s3: message.stdin_s3_uri.or(message.stdin_sha256),
+        s3_uri: message.stdin_s3_uri,
+        sha256: message.stdin_sha256,
     };
     let tests = tests(stdin, message.tests)?;
     bound_text(&compile, &run, &args, &env, &tests)?;
@@ -117,9 +118,10 @@ fn files(messages: Vec<Object<FileMessage>>) -> Checked<Vec<JobFile>> {
             name: "content",
             plain: message.content,
             base64: message.content_base64,
-            s3: message.content_s3_uri.or(message.content_sha256),
+            s3_uri: message.content_s3_uri,
+        sha256: message.content_sha256,
         };
-        match content.bytes()? {
+        match content.content()? {
             Some(content) => files.push(JobFile { path: message.path, content }),
             None => return refuse(format!("{at}content"), "is missing; an empty file has an empty content"),
         }
@@ -128,11 +130,15 @@ fn files(messages: Vec<Object<FileMessage>>) -> Checked<Vec<JobFile>> {
     Ok(files)
 }
 
+fn nothing() -> Content {
+    Content::Here(bytes::Bytes::new())
+}
+
 fn tests(stdin: Text<'_>, messages: Option<Capped<Object<TestMessage>, { super::MAX_TESTS }>>) -> Checked<Vec<Test>> {
     let Some(Capped(messages)) = messages else {
         return Ok(vec![Test {
             id: "1".to_owned(),
-            stdin: stdin.bytes()?.unwrap_or_default(),
+            stdin: stdin.content()?.unwrap_or_else(nothing),
             expected_stdout: None,
             args: None,
             limits: LimitsRequest::default(),
@@ -165,14 +171,16 @@ fn test(at: &str, message: TestMessage) -> Checked<Test> {
         name: "stdin",
         plain: message.stdin,
         base64: message.stdin_base64,
-        s3: message.stdin_s3_uri.or(message.stdin_sha256),
+        s3_uri: message.stdin_s3_uri,
+        sha256: message.stdin_sha256,
     };
     let expected_stdout = Text {
         at,
         name: "expected_stdout",
         plain: message.expected_stdout,
         base64: message.expected_stdout_base64,
-        s3: message.expected_stdout_s3_uri.or(message.expected_stdout_sha256),
+        s3_uri: message.expected_stdout_s3_uri,
+        sha256: message.expected_stdout_sha256,
     };
     if message.points.is_some_and(|points| !points.is_finite() || points < 0.0) {
         return refuse(format!("{at}points"), "must not be negative");
@@ -183,8 +191,8 @@ fn test(at: &str, message: TestMessage) -> Checked<Test> {
     }
     Ok(Test {
         id: message.id,
-        stdin: stdin.bytes()?.unwrap_or_default(),
-        expected_stdout: expected_stdout.bytes()?,
+        stdin: stdin.content()?.unwrap_or_else(nothing),
+        expected_stdout: expected_stdout.content()?,
         args: arguments(&format!("{at}args"), message.args)?,
         limits: limits_without(
             &format!("{at}limits"),

@@ -50,9 +50,11 @@ pub(super) struct JobMessage {
     pub(super) stdin: Option<String>,
     /// The same in base64 (standard alphabet, padded).
     pub(super) stdin_base64: Option<String>,
-    #[schemars(skip)]
+    /// Where in S3 it is, as `s3://bucket/key`, in a bucket that the operator has allowed; needs `stdin_sha256`.
+    #[schemars(regex(pattern = "^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+$"))]
     pub(super) stdin_s3_uri: Option<String>,
-    #[schemars(skip)]
+    /// The SHA-256 of that object.
+    #[schemars(regex(pattern = "^[0-9A-Fa-f]{64}$"))]
     pub(super) stdin_sha256: Option<String>,
     /// One compile, many runs. Absent: one run, with `stdin`.
     #[schemars(length(min = 1, max = 2000))]
@@ -80,7 +82,7 @@ pub(super) struct JobMessage {
     pub(super) metadata: Option<Box<RawValue>>,
 }
 
-/// One file, with `content` or `content_base64`.
+/// One file, with `content`, `content_base64`, or `content_s3_uri` and `content_sha256`.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "File")]
@@ -92,9 +94,11 @@ pub(super) struct FileMessage {
     pub(super) content: Option<String>,
     /// The content in base64 (standard alphabet, padded).
     pub(super) content_base64: Option<String>,
-    #[schemars(skip)]
+    /// Where in S3 it is, as `s3://bucket/key`, in a bucket that the operator has allowed; needs `content_sha256`.
+    #[schemars(regex(pattern = "^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+$"))]
     pub(super) content_s3_uri: Option<String>,
-    #[schemars(skip)]
+    /// The SHA-256 of that object.
+    #[schemars(regex(pattern = "^[0-9A-Fa-f]{64}$"))]
     pub(super) content_sha256: Option<String>,
 }
 
@@ -110,17 +114,21 @@ pub(super) struct TestMessage {
     pub(super) stdin: Option<String>,
     /// The same in base64.
     pub(super) stdin_base64: Option<String>,
-    #[schemars(skip)]
+    /// Where in S3 it is, as `s3://bucket/key`, in a bucket that the operator has allowed; needs `stdin_sha256`.
+    #[schemars(regex(pattern = "^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+$"))]
     pub(super) stdin_s3_uri: Option<String>,
-    #[schemars(skip)]
+    /// The SHA-256 of that object.
+    #[schemars(regex(pattern = "^[0-9A-Fa-f]{64}$"))]
     pub(super) stdin_sha256: Option<String>,
     /// The right output; absent means that the test is only run.
     pub(super) expected_stdout: Option<String>,
     /// The same in base64.
     pub(super) expected_stdout_base64: Option<String>,
-    #[schemars(skip)]
+    /// Where in S3 it is, as `s3://bucket/key`, in a bucket that the operator has allowed; needs `expected_stdout_sha256`.
+    #[schemars(regex(pattern = "^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/.+$"))]
     pub(super) expected_stdout_s3_uri: Option<String>,
-    #[schemars(skip)]
+    /// The SHA-256 of that object.
+    #[schemars(regex(pattern = "^[0-9A-Fa-f]{64}$"))]
     pub(super) expected_stdout_sha256: Option<String>,
     /// In place of the job's `args`.
     #[schemars(length(max = 256))]

@@ -123,3 +123,18 @@ fn an_allowed_image_brings_its_own_command() {
     assert_eq!(plan.tests[0].command.argv, ["/grade", "answer.txt"]);
     assert!(plan.compile.is_none());
 }
+
+#[test]
+fn a_job_that_may_outlast_any_hold_on_its_message_is_refused() {
+    let tests: Vec<_> = (0..200).map(|index| serde_json::json!({ "id": index.to_string() })).collect();
+    let job = |wall_time_ms: u64| {
+        serde_json::json!({
+            "id": "long", "language": "c", "files": [{"path": "main.c", "content": ""}], "tests": tests,
+            "limits": { "wall_time_ms": wall_time_ms },
+        })
+    };
+    // 200 tests of 190 s are ten and a half hours, of 200 s more than eleven.
+    assert!(plan(job(190_000)).is_ok());
+    let rejection = rejection(job(200_000));
+    assert!(rejection.starts_with("tests: ") && rejection.contains("12 hours"), "{rejection}");
+}

@@ -1,7 +1,7 @@
 //! Events as bytes.
 
 use super::wire::{Reader, Writer};
-use super::{Ended, Event, FrameError, StepEnding, kind};
+use super::{Ended, Event, FrameError, HEADER, Header, SEAL, Sealer, StepEnding, kind};
 
 impl Event {
     /// The whole frame, ready to be sent.
@@ -100,5 +100,22 @@ impl Event {
         };
         input.end()?;
         Ok(event)
+    }
+    /// The event at the beginning of what has arrived, with the length of its frame and seal; `None` while it isn't whole.
+    ///
+    /// # Errors
+    /// When it isn't the agent's frame number `expected`.
+    pub fn take(arrived: &[u8], expected: u32, sealer: &Sealer) -> Result<Option<(Event, usize)>, FrameError> {
+        let Some((header, rest)) = arrived.split_first_chunk::<HEADER>() else { return Ok(None) };
+        let header = Header::decode(header, expected)?;
+        let Some((payload, rest)) = rest.split_at_checked(header.length) else { return Ok(None) };
+        let Some(seal) = rest.first_chunk::<SEAL>() else { return Ok(None) };
+        let frame = &arrived[..HEADER + header.length];
+        // An agent that can't even get ready says so before it has the key. Nothing of the job has run by then.
+        let unsealed = expected == 0 && header.kind == kind::FAILED;
+        if *seal != sealer.seal(frame) && !(unsealed && *seal == Sealer::default().seal(frame)) {
+            return Err(FrameError::Forged);
+        }
+        Ok(Some((Event::decode(header.kind, payload)?, HEADER + header.length + SEAL)))
     }
 }

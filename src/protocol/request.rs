@@ -8,9 +8,10 @@ impl Request {
     pub fn encode(&self, sequence: u32) -> Vec<u8> {
         let mut out = Writer::new();
         let kind = match self {
-            Request::Hello { version, nonce } => {
+            Request::Hello { version, nonce, key } => {
                 out.u32(*version);
                 out.u64(*nonce);
+                out.rest(key);
                 kind::HELLO
             }
             Request::File { path, executable, size } => {
@@ -65,7 +66,7 @@ impl Request {
     pub fn decode(kind: u8, payload: &[u8]) -> Result<Request, FrameError> {
         let mut input = Reader(payload);
         let request = match kind {
-            kind::HELLO => Request::Hello { version: input.u32()?, nonce: input.u64()? },
+            kind::HELLO => Request::Hello { version: input.u32()?, nonce: input.u64()?, key: input.array()? },
             kind::FILE => {
                 Request::File { path: input.bytes()?.to_vec(), executable: input.flag()?, size: input.u64()? }
             }

@@ -24,7 +24,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
-        any::<(u32, u64)>().prop_map(|(version, nonce)| Request::Hello { version, nonce }),
+        any::<(u32, u64, [u8; 16])>().prop_map(|(version, nonce, key)| Request::Hello { version, nonce, key }),
         (bytes(), any::<bool>(), any::<u64>()).prop_map(|(path, executable, size)| Request::File {
             path,
             executable,

@@ -8,9 +8,12 @@ use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use super::sqs::{Outgoing, QueueError, Refused, Sqs};
+use super::heartbeat::Lease;
+use super::service::{Outgoing, Queue, QueueError, Refused};
+use super::sqs::{TRACEPARENT, TRACESTATE};
 use super::{BATCH, Message};
-use crate::report::{CONTRACT_VERSION, Report, cut};
+use crate::metrics;
+use crate::report::{self, CONTRACT_VERSION, MessageBody, Report, cut};
 use crate::retry::Retry;
 
 /// How many may wait before whoever brings more waits as well. Above any number of slots.
@@ -22,7 +25,8 @@ const DELETE_TRIES: u32 = 5;
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
-/// What a message's attributes and the envelope of a batch take beside its body.
+/// What a message's attributes and the envelope of a batch take beside its body: at most some 800 bytes, most of them a
+/// `tracestate`, which is at most 512.
 const ENVELOPE_BYTES: usize = 1_024;
 
 /// The outgoing queue.
@@ -32,44 +36,95 @@ pub struct Outbox {
     maximum_body_bytes: usize,
 }
 
+/// What of an incoming message goes along with its result.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// Tells whether the message is still ours.
+    pub lease: Arc<Lease>,
+    /// The message group that the job came with. A standard queue gets it too, so that it is as fair to those who wait for
+    /// results; in a FIFO the job's id is the group.
+    pub group: Option<String>,
+}
+
 #[derive(Debug)]
 struct Publication {
+    report: Report,
+    lease: Arc<Lease>,
     message: Outgoing,
     published: oneshot::Sender<Result<(), QueueError>>,
 }
 
 impl Outbox {
     /// `maximum_message_bytes` is the queue's own, attributes included.
-    pub fn start(sqs: Sqs, maximum_message_bytes: usize) -> Outbox {
+    pub fn start(queue: impl Queue, maximum_message_bytes: usize) -> Outbox {
         let (sender, receiver) = mpsc::channel(WAITING);
         let maximum_body_bytes = maximum_message_bytes.saturating_sub(ENVELOPE_BYTES);
-        tokio::spawn(publish(sqs, receiver, maximum_message_bytes));
+        tokio::spawn(publish(Arc::new(queue), receiver, maximum_message_bytes));
         Outbox { sender, maximum_body_bytes }
     }
 
-    /// Publishes a result: when this returns without an error, the queue has it. One try; whether and when to try again
-    /// is the caller's to say, who knows for how long the job is ours.
+    /// Bytes of the largest body that the queue takes.
+    pub fn maximum_body_bytes(&self) -> usize {
+        self.maximum_body_bytes
+    }
+
+    /// Publishes a result, cut to what the queue takes.
+    ///
+    /// # Errors
+    /// As [`publish_as`](Outbox::publish_as).
+    pub async fn publish(&self, report: Report, reply: Reply) -> Result<(), QueueError> {
+        let body = MessageBody::of(cut::to_message(&report, self.maximum_body_bytes));
+        self.publish_as(report, body, reply).await
+    }
+
+    /// Publishes a result in this form: when this returns without an error, the queue has it. One try; whether and when
+    /// to try again is the caller's to say, who knows for how long the job is ours. The result says whether the message
+    /// was certainly ours when it was sent.
     ///
     /// # Errors
     /// When the queue refused it or couldn't be reached. It may have it all the same.
-    pub async fn publish(&self, report: &Report) -> Result<(), QueueError> {
-        let mut attributes =
-            vec![("verdict", report.verdict.as_str().to_owned()), ("contract_version", CONTRACT_VERSION.to_string())];
-        attributes.extend(report.job_id.clone().map(|id| ("job_id", id)));
+    pub async fn publish_as(&self, report: Report, body: MessageBody, reply: Reply) -> Result<(), QueueError> {
+        let Reply { lease, group } = reply;
         let message = Outgoing {
-            body: cut::to_message(report, self.maximum_body_bytes),
-            attributes,
+            body: body.text,
+            payload_bytes: body.payload_bytes,
+            attributes: attributes(&report),
+            aws_trace_header: report.trace.aws_header().map(str::to_owned),
             group: report.job_id.clone().or_else(|| report.message_id.clone()).unwrap_or_else(|| "none".to_owned()),
             deduplication: report.execution_id.clone(),
+            fair_group: group,
         };
         let (published, answer) = oneshot::channel();
         let gone = || QueueError { operation: "publish results", reason: "publishing has ended".to_owned(), code: None };
-        self.sender.send(Publication { message, published }).await.map_err(|_| gone())?;
+        let publication = Publication { report, lease, message, published };
+        self.sender.send(publication).await.map_err(|_| gone())?;
         answer.await.unwrap_or_else(|_| Err(gone()))
     }
 }
 
-async fn publish(sqs: Sqs, mut waiting: mpsc::Receiver<Publication>, maximum_batch_bytes: usize) {
+fn attributes(report: &Report) -> Vec<(&'static str, String)> {
+    let mut attributes =
+        vec![("verdict", report.verdict.as_str().to_owned()), ("contract_version", CONTRACT_VERSION.to_string())];
+    attributes.extend(report.job_id.clone().map(|id| ("job_id", id)));
+    attributes.extend(report.trace.traceparent().map(|header| (TRACEPARENT, header)));
+    attributes.extend(report.trace.tracestate().map(|header| (TRACESTATE, header.to_owned())));
+    attributes
+}
+
+impl Publication {
+    /// The message as it is true at this moment: it may have waited for the batch before it.
+    fn current(&mut self, maximum_body_bytes: usize) -> Outgoing {
+        if self.report.lease == report::Lease::Held && !self.lease.is_held() {
+            self.report.lease = report::Lease::Uncertain;
+            // What is in S3 would have to be written there anew, and the others of the batch wait.
+            self.message.body = cut::to_message(&self.report, maximum_body_bytes);
+            self.message.payload_bytes = None;
+        }
+        self.message.clone()
+    }
+}
+
+async fn publish(queue: Arc<dyn Queue>, mut waiting: mpsc::Receiver<Publication>, maximum_batch_bytes: usize) {
     // One that was taken and didn't fit into the last batch any more.
     let mut left: Option<Publication> = None;
     loop {
@@ -91,8 +146,9 @@ async fn publish(sqs: Sqs, mut waiting: mpsc::Receiver<Publication>, maximum_bat
             }
             batch.push(next);
         }
-        let messages: Vec<Outgoing> = batch.iter().map(|publication| publication.message.clone()).collect();
-        let outcome = sqs.send(&messages).await;
+        let longest = maximum_batch_bytes.saturating_sub(ENVELOPE_BYTES);
+        let messages: Vec<Outgoing> = batch.iter_mut().map(|publication| publication.current(longest)).collect();
+        let outcome = queue.send(&messages).await;
         for (index, publication) in batch.into_iter().enumerate() {
             // Nobody waits any more for a job that was given up meanwhile.
             let _ = publication.published.send(of_entry(&outcome, index));
@@ -129,9 +185,9 @@ enum Deletion {
 }
 
 impl Deletions {
-    pub(super) fn start(sqs: Sqs) -> Deletions {
+    pub(super) fn start(queue: Arc<dyn Queue>) -> Deletions {
         let (sender, receiver) = mpsc::channel(WAITING);
-        let task = tokio::spawn(delete(sqs, receiver));
+        let task = tokio::spawn(delete(queue, receiver));
         Deletions { sender, task: Arc::new(Mutex::new(Some(task))) }
     }
 
@@ -152,7 +208,7 @@ impl Deletions {
     }
 }
 
-async fn delete(sqs: Sqs, mut waiting: mpsc::Receiver<Deletion>) {
+async fn delete(queue: Arc<dyn Queue>, mut waiting: mpsc::Receiver<Deletion>) {
     let mut end = false;
     while !end {
         let Some(Deletion::Of(message, done)) = waiting.recv().await else { return };
@@ -167,15 +223,15 @@ async fn delete(sqs: Sqs, mut waiting: mpsc::Receiver<Deletion>) {
                 Err(_) => break,
             }
         }
-        delete_batch(&sqs, batch).await;
+        delete_batch(queue.as_ref(), batch).await;
     }
 }
 
-async fn delete_batch(sqs: &Sqs, mut batch: Vec<(Message, oneshot::Sender<()>)>) {
+async fn delete_batch(queue: &dyn Queue, mut batch: Vec<(Message, oneshot::Sender<()>)>) {
     let mut retry = Retry::new(FIRST_WAIT, LONGEST_WAIT);
     for attempt in 1..=DELETE_TRIES {
         let handles: Vec<String> = batch.iter().map(|(message, _)| message.receipt_handle.clone()).collect();
-        let reason = match sqs.delete(&handles).await {
+        let reason = match queue.delete(&handles).await {
             Ok(refused) => {
                 let mut index = 0;
                 batch.retain(|_| {
@@ -190,6 +246,7 @@ async fn delete_batch(sqs: &Sqs, mut batch: Vec<(Message, oneshot::Sender<()>)>)
             return;
         }
         if attempt == DELETE_TRIES {
+            metrics::delete_failed(batch.len());
             for (message, _) in &batch {
                 tracing::warn!(message.id, reason, "a message could not be deleted; its job may be answered twice");
             }

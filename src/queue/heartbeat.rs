@@ -3,29 +3,36 @@
 //! A lease ends, by our reckoning, one visibility timeout after the moment the last successful renewal was *sent*, on the
 //! monotonic clock: the queue's own count can only end later. Past it, or when the queue says that the receipt is no
 //! longer good, the lease is lost: somebody else may have the message.
+//!
+//! SQS lends a message for at most 12 hours, however often it is renewed. A renewal that would go beyond is refused as a
+//! whole, so the last one before it is the last, and the lease then ends like any other.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::sqs::{Refused, Sqs};
+use super::service::{Queue, Refused};
 use super::{BATCH, Message};
+use crate::metrics;
 
-/// How often the heart looks whose turn it is.
-const LOOK: Duration = Duration::from_millis(500);
-
-/// The answer to a receive may have been under way for this long while the message's timeout was already running.
-const TRANSPORT: Duration = Duration::from_secs(5);
+/// From the receive on, renewals can't hide a message for longer than this ("Amazon SQS visibility timeout", developer guide).
+const CEILING: Duration = Duration::from_secs(12 * 3_600);
 
 #[derive(Debug)]
-pub struct Heart {
-    sqs: Sqs,
+pub(super) struct Heart {
+    queue: Arc<dyn Queue>,
     visibility: Duration,
     held: Mutex<Held>,
+    /// A message was taken over: it may be the next one whose turn it is.
+    changed: Arc<Notify>,
 }
 
 #[derive(Debug, Default)]
@@ -38,21 +45,24 @@ struct Held {
 struct Entry {
     message_id: String,
     receipt_handle: String,
-    expires: Instant,
     next: Instant,
+    /// When the queue takes the message back whatever we do.
+    ceiling: Instant,
     lease: Arc<Lease>,
 }
 
+/// The time for which a message is ours.
 #[derive(Debug)]
-struct Lease {
+pub struct Lease {
     lost: CancellationToken,
     /// False once a renewal was late or refused, even if a later one succeeded.
     held: AtomicBool,
+    expires: Mutex<Instant>,
 }
 
 /// A held message's pulse. Dropping it stops the renewals.
 #[derive(Debug)]
-pub struct Beat {
+pub(super) struct Beat {
     key: u64,
     lease: Arc<Lease>,
     heart: Arc<Heart>,
@@ -63,8 +73,8 @@ impl Beat {
         self.lease.lost.cancelled().await;
     }
 
-    pub(super) fn is_held(&self) -> bool {
-        self.lease.held.load(Ordering::Relaxed)
+    pub(super) fn lease(&self) -> Arc<Lease> {
+        self.lease.clone()
     }
 }
 
@@ -74,10 +84,17 @@ impl Drop for Beat {
     }
 }
 
+impl Drop for Heart {
+    /// Lets the task see that it is over.
+    fn drop(&mut self) {
+        self.changed.notify_one();
+    }
+}
+
 impl Heart {
     /// Starts the task that renews. It ends when the heart is dropped.
-    pub(super) fn start(sqs: Sqs, visibility: Duration) -> Arc<Heart> {
-        let heart = Arc::new(Heart { sqs, visibility, held: Mutex::default() });
+    pub(super) fn start(queue: Arc<dyn Queue>, visibility: Duration) -> Arc<Heart> {
+        let heart = Arc::new(Heart { queue, visibility, held: Mutex::default(), changed: Arc::new(Notify::new()) });
         tokio::spawn(beat(Arc::downgrade(&heart)));
         heart
     }
@@ -88,71 +105,124 @@ impl Heart {
 
     /// Takes over a message that was asked for at `asked`.
     pub(super) fn hold(self: &Arc<Self>, message: &Message, asked: Instant) -> Beat {
-        let lease = Arc::new(Lease { lost: CancellationToken::new(), held: AtomicBool::new(true) });
-        let now = Instant::now();
-        // The long poll may have been asked long before the message came, so the moment of asking alone says too little.
-        let hidden_since = asked.max(now.checked_sub(TRANSPORT).unwrap_or(asked));
+        // When during the long poll the message was handed out, and how long the answer took, nobody here can know: all of
+        // it may be gone already.
+        let expires = asked + self.visibility;
+        let lease = Arc::new(Lease {
+            lost: CancellationToken::new(),
+            held: AtomicBool::new(true),
+            expires: Mutex::new(expires),
+        });
         let entry = Entry {
             message_id: message.id.clone(),
             receipt_handle: message.receipt_handle.clone(),
-            expires: hidden_since + self.visibility,
-            next: hidden_since + self.visibility / 3,
+            next: (Instant::now() + self.pause(&message.id)).min(expires.checked_sub(self.visibility / 3).unwrap_or(expires)),
+            ceiling: asked + CEILING,
             lease: lease.clone(),
         };
         let mut held = self.lock();
         let key = held.next_key;
         held.next_key += 1;
         held.entries.insert(key, entry);
+        drop(held);
+        self.changed.notify_one();
         Beat { key, lease, heart: self.clone() }
+    }
+
+    pub(super) fn holds_any(&self) -> bool {
+        !self.lock().entries.is_empty()
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those whose turn it is, after giving up those whose time is over.
+    /// Those whose turn it is, after giving up those whose time is over. When it is anybody's turn, those that come soon
+    /// after go along: one request instead of several.
     fn due(&self, now: Instant) -> Vec<(u64, String)> {
         let mut held = self.lock();
-        let mut due = Vec::new();
-        for (key, entry) in &mut held.entries {
-            if entry.lease.lost.is_cancelled() {
-                continue;
-            }
-            if entry.expires <= now {
+        for entry in held.entries.values().filter(|entry| !entry.lease.lost.is_cancelled()) {
+            if entry.lease.expires() <= now {
                 tracing::warn!(message.id = entry.message_id, "lease lost: no heartbeat got through in time");
                 entry.lease.lose();
-            } else if entry.next <= now {
-                due.push((*key, entry.receipt_handle.clone()));
             }
         }
-        due
+        let turns = |entry: &Entry, until: Instant| self.turn(entry).is_some_and(|next| next <= until);
+        if !held.entries.values().any(|entry| turns(entry, now)) {
+            return Vec::new();
+        }
+        let soon = now + self.visibility / 12;
+        let due = held.entries.iter_mut().filter(|(_, entry)| turns(entry, soon));
+        due.map(|(key, entry)| {
+            // Not again while this one is under way; its outcome sets it anew.
+            entry.next = now + self.visibility / 3;
+            (*key, entry.receipt_handle.clone())
+        })
+        .collect()
     }
 
-    async fn renew(&self, batch: &[(u64, String)]) {
+    /// When an entry is to be renewed next; never, when it is lost or the queue would refuse.
+    fn turn(&self, entry: &Entry) -> Option<Instant> {
+        let can_be = !entry.lease.lost.is_cancelled() && entry.next + self.visibility <= entry.ceiling;
+        can_be.then_some(entry.next)
+    }
+
+    /// When there is something to do next.
+    fn wake(&self) -> Option<Instant> {
+        let held = self.lock();
+        let living = held.entries.values().filter(|entry| !entry.lease.lost.is_cancelled());
+        living.map(|entry| self.turn(entry).unwrap_or(entry.lease.expires()).min(entry.lease.expires())).min()
+    }
+
+    /// From one renewal to the next: a third of the visibility timeout, less up to a fifth of that, so that messages taken
+    /// at one moment by a whole fleet aren't all renewed at one moment as well.
+    fn pause(&self, message_id: &str) -> Duration {
+        let mut hasher = DefaultHasher::new();
+        message_id.hash(&mut hasher);
+        let share = (hasher.finish() % 1_000) as u32;
+        self.visibility / 3 - self.visibility / 15 * share / 1_000
+    }
+
+    async fn renew(self: Arc<Self>, batch: Vec<(u64, String)>) {
         let sent = Instant::now();
         let handles: Vec<String> = batch.iter().map(|(_, handle)| handle.clone()).collect();
-        // An answer that comes after the next look is of no use, and a hanging one must not hold up the others.
+        // Longer and the next one would be late as well.
         let limit = self.visibility / 3;
-        let outcome = tokio::time::timeout(limit, self.sqs.extend(&handles, self.visibility)).await;
-        let refused = match outcome {
-            Ok(Ok(refused)) => refused,
-            Ok(Err(error)) => return tracing::warn!(%error, messages = batch.len(), "heartbeat failed; trying again"),
-            Err(_) => return tracing::warn!(messages = batch.len(), "heartbeat got no answer; trying again"),
-        };
+        let outcome = tokio::time::timeout(limit, self.queue.extend(&handles, self.visibility)).await;
+        let again = Instant::now() + self.visibility / 12;
         let mut held = self.lock();
+        let outcome = match outcome {
+            Ok(outcome) => outcome.map_err(|error| error.to_string()),
+            Err(_) => Err("no answer".to_owned()),
+        };
+        let refused = match outcome {
+            Ok(refused) => refused,
+            Err(error) => {
+                metrics::heartbeat_failed();
+                tracing::warn!(error, messages = batch.len(), "heartbeat failed; trying again");
+                for (key, _) in &batch {
+                    if let Some(entry) = held.entries.get_mut(key) {
+                        entry.next = again;
+                    }
+                }
+                return;
+            }
+        };
         for (index, (key, _)) in batch.iter().enumerate() {
             let Some(entry) = held.entries.get_mut(key) else { continue };
             match refused.iter().find(|refused| refused.index == index) {
                 None => {
-                    entry.expires = sent + self.visibility;
-                    entry.next = sent + self.visibility / 3;
+                    entry.lease.renew(sent + self.visibility);
+                    entry.next = sent + self.pause(&entry.message_id);
                 }
                 Some(refused) if is_lost(refused) => {
                     tracing::warn!(message.id = entry.message_id, reason = refused.reason, "lease lost");
                     entry.lease.lose();
                 }
                 Some(refused) => {
+                    metrics::heartbeat_failed();
                     tracing::warn!(message.id = entry.message_id, reason = refused.reason, "heartbeat refused; trying again");
+                    entry.next = again;
                 }
             }
         }
@@ -160,7 +230,27 @@ impl Heart {
 }
 
 impl Lease {
+    /// Of what no queue has lent: it doesn't end.
+    pub fn unending() -> Arc<Lease> {
+        let expires = Mutex::new(Instant::now() + Duration::from_secs(u64::from(u32::MAX)));
+        Arc::new(Lease { lost: CancellationToken::new(), held: AtomicBool::new(true), expires })
+    }
+
+    /// Whether the message is certainly ours: every heartbeat so far was in time.
+    pub fn is_held(&self) -> bool {
+        self.held.load(Ordering::Relaxed) && self.expires() > Instant::now()
+    }
+
+    fn expires(&self) -> Instant {
+        *self.expires.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn renew(&self, expires: Instant) {
+        *self.expires.lock().unwrap_or_else(PoisonError::into_inner) = expires;
+    }
+
     fn lose(&self) {
+        metrics::lease_lost();
         self.held.store(false, Ordering::Relaxed);
         self.lost.cancel();
     }
@@ -174,10 +264,108 @@ fn is_lost(refused: &Refused) -> bool {
 }
 
 async fn beat(heart: Weak<Heart>) {
+    // A renewal that hangs must not hold up the others.
+    let mut renewals = FuturesUnordered::new();
     loop {
-        tokio::time::sleep(LOOK).await;
-        let Some(heart) = heart.upgrade() else { return };
-        let due = heart.due(Instant::now());
-        futures_util::future::join_all(due.chunks(BATCH).map(|batch| heart.renew(batch))).await;
+        let (wake, changed) = {
+            let Some(heart) = heart.upgrade() else { return };
+            for batch in heart.due(Instant::now()).chunks(BATCH) {
+                renewals.push(heart.clone().renew(batch.to_vec()));
+            }
+            (heart.wake(), heart.changed.clone())
+        };
+        let turn = async {
+            match wake {
+                Some(wake) => tokio::time::sleep_until(wake).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(()) = renewals.next() => {}
+            () = changed.notified() => {}
+            () = turn => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use futures_util::future::BoxFuture;
+
+    use super::*;
+    use crate::queue::{Outgoing, QueueError};
+
+    const VISIBILITY: Duration = Duration::from_secs(60);
+
+    /// A queue that takes every renewal and remembers when it came, and how many messages it was for.
+    #[derive(Debug, Clone, Default)]
+    struct Renewals(Arc<Mutex<Vec<(Instant, usize)>>>);
+
+    impl Queue for Renewals {
+        fn url(&self) -> &str {
+            "renewals"
+        }
+
+        fn receive(&self, _: usize, _: Duration, _: Duration) -> BoxFuture<'_, Result<Vec<Message>, QueueError>> {
+            unreachable!("nothing is received here")
+        }
+
+        fn extend<'a>(&'a self, handles: &'a [String], _: Duration) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>> {
+            self.0.lock().expect("nobody panics with it").push((Instant::now(), handles.len()));
+            async { Ok(Vec::new()) }.boxed()
+        }
+
+        fn release<'a>(&'a self, _: &'a str, _: Duration) -> BoxFuture<'a, Result<(), QueueError>> {
+            unreachable!("nothing is given back here")
+        }
+
+        fn delete<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>> {
+            unreachable!("nothing is deleted here")
+        }
+
+        fn send<'a>(&'a self, _: &'a [Outgoing]) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>> {
+            unreachable!("nothing is sent here")
+        }
+    }
+
+    fn message(id: &str) -> Message {
+        Message {
+            id: id.to_owned(),
+            receipt_handle: id.to_owned(),
+            body: String::new(),
+            receive_count: 1,
+            sent: None,
+            group: None,
+            trace: crate::trace::Trace::default(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_renewal_goes_beyond_what_the_queue_lends_for() {
+        let (queue, start) = (Renewals::default(), Instant::now());
+        let heart = Heart::start(Arc::new(queue.clone()), VISIBILITY);
+        let beat = heart.hold(&message("m"), start);
+        beat.lost().await;
+        let lost = start.elapsed();
+        assert!(lost <= CEILING && lost > CEILING - VISIBILITY, "lost after {lost:?}");
+        let renewals = queue.0.lock().expect("nobody panics with it").clone();
+        let (last, _) = renewals.last().expect("there were many");
+        assert!(*last + VISIBILITY <= start + CEILING, "the last renewal would have been refused");
+        assert!(renewals.len() > 2_000, "only {} renewals", renewals.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn messages_taken_together_are_renewed_together_and_not_in_step_with_others() {
+        let queue = Renewals::default();
+        let heart = Heart::start(Arc::new(queue.clone()), VISIBILITY);
+        let start = Instant::now();
+        let beats: Vec<Beat> = (0..10).map(|index| heart.hold(&message(&format!("m{index}")), start)).collect();
+        tokio::time::sleep(VISIBILITY * 10).await;
+        assert!(beats.iter().all(|beat| beat.lease().is_held()));
+        let renewals = queue.0.lock().expect("nobody panics with it").clone();
+        // A third of the timeout apart, so thirty rounds; a few more, for not all have one rhythm.
+        assert!(renewals.len() <= 60, "{} requests for ten messages", renewals.len());
+        assert!(renewals[0].0 < start + VISIBILITY / 3, "there is no jitter");
     }
 }

@@ -1,6 +1,8 @@
 //! SQS by its SDK: each call a function in our own words. The only place that names `aws_sdk_sqs`.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
@@ -9,44 +11,24 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageAttributeValue,
-    MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
+    MessageSystemAttributeName, MessageSystemAttributeNameForSends, MessageSystemAttributeValue, QueueAttributeName,
+    SendMessageBatchRequestEntry,
 };
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
 use super::Message;
-
-/// A call that failed.
-#[derive(Debug, thiserror::Error)]
-#[error("failed to {operation}: {reason}")]
-pub struct QueueError {
-    pub operation: &'static str,
-    pub reason: String,
-    /// The service's own word for it, as `AWS.SimpleQueueService.NonExistentQueue`.
-    pub code: Option<String>,
-}
-
-/// One entry of a batch that was refused.
-#[derive(Debug, Clone)]
-pub(crate) struct Refused {
-    pub(crate) index: usize,
-    pub(crate) code: String,
-    pub(crate) reason: String,
-}
-
-/// A message to send.
-#[derive(Debug, Clone)]
-pub(crate) struct Outgoing {
-    pub(crate) body: String,
-    pub(crate) attributes: Vec<(&'static str, String)>,
-    /// Group and deduplication id, used where the queue is a FIFO.
-    pub(crate) group: String,
-    pub(crate) deduplication: String,
-}
+use super::service::{Outgoing, Queue, QueueError, Refused};
+use crate::metrics::{self, QueueRequest};
+use crate::trace::Trace;
 
 /// One queue.
 #[derive(Debug, Clone)]
 pub struct Sqs {
-    client: Client,
+    pub(super) client: Client,
     url: String,
+    /// Set when a standard queue refuses message groups, as some do that only speak SQS's language.
+    groups_refused: Arc<AtomicBool>,
 }
 
 /// What a queue says of itself.
@@ -63,12 +45,19 @@ pub struct Attributes {
     pub retention_s: Option<u64>,
 }
 
+/// The message attributes of W3C Trace Context.
+pub(crate) const TRACEPARENT: &str = "traceparent";
+pub(crate) const TRACESTATE: &str = "tracestate";
+
 /// What every SQS queue takes since August 2025 unless it is set lower.
 const MAXIMUM_MESSAGE_BYTES: usize = 1 << 20;
 
 /// How long an answer may take; the SDK itself would wait for ever. A connection that a gateway has forgotten looks like
 /// this, and a mebibyte over a slow line is done in less.
-const ANSWER: Duration = Duration::from_secs(10);
+pub const ANSWER: Duration = Duration::from_secs(10);
+
+/// By this attribute the SQS Extended Client Library knows a pointer to a body in S3.
+const PAYLOAD_SIZE: &str = "ExtendedPayloadSize";
 
 fn within(limit: Duration) -> TimeoutConfig {
     TimeoutConfig::builder().operation_attempt_timeout(limit).build()
@@ -78,21 +67,16 @@ impl Sqs {
     /// A queue by its URL, with region, credentials and endpoint from where AWS's own tools take them.
     pub async fn open(url: &str) -> Sqs {
         let config = aws_config::defaults(BehaviorVersion::latest()).timeout_config(within(ANSWER)).load().await;
-        Sqs { client: Client::new(&config), url: url.to_owned() }
+        Sqs { client: Client::new(&config), url: url.to_owned(), groups_refused: Arc::default() }
     }
 
     /// Another queue with the same client.
     pub fn sibling(&self, url: &str) -> Sqs {
-        Sqs { client: self.client.clone(), url: url.to_owned() }
+        Sqs { client: self.client.clone(), url: url.to_owned(), groups_refused: Arc::default() }
     }
 
     pub fn url(&self) -> &str {
         &self.url
-    }
-
-    /// FIFO queues are told by their name.
-    pub fn is_fifo(&self) -> bool {
-        self.url.ends_with(".fifo")
     }
 
     /// # Errors
@@ -129,12 +113,13 @@ impl Sqs {
         })
     }
 
-    pub(crate) async fn receive(
+    async fn receive_messages(
         &self,
         count: usize,
         visibility: Duration,
         wait: Duration,
     ) -> Result<Vec<Message>, QueueError> {
+        metrics::queue_request(QueueRequest::Receive);
         let answer = self
             .client
             .receive_message()
@@ -144,6 +129,10 @@ impl Sqs {
             .wait_time_seconds(seconds(wait))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+            .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
+            .message_system_attribute_names(MessageSystemAttributeName::AwsTraceHeader)
+            .message_attribute_names(TRACEPARENT)
+            .message_attribute_names(TRACESTATE)
             .customize()
             // A long poll takes as long as it was asked to, before the answer.
             .config_override(aws_sdk_sqs::Config::builder().timeout_config(within(wait + ANSWER)))
@@ -153,7 +142,8 @@ impl Sqs {
         Ok(answer.messages.unwrap_or_default().into_iter().filter_map(message).collect())
     }
 
-    pub(crate) async fn change_visibility(&self, receipt_handle: &str, to: Duration) -> Result<(), QueueError> {
+    async fn change_visibility(&self, receipt_handle: &str, to: Duration) -> Result<(), QueueError> {
+        metrics::queue_request(QueueRequest::Release);
         self.client
             .change_message_visibility()
             .queue_url(&self.url)
@@ -165,8 +155,8 @@ impl Sqs {
             .map_err(|error| failed("give a message back", &error))
     }
 
-    /// Renews up to ten messages at once. The refused ones are named by their index.
-    pub(crate) async fn extend(&self, handles: &[String], to: Duration) -> Result<Vec<Refused>, QueueError> {
+    async fn change_visibilities(&self, handles: &[String], to: Duration) -> Result<Vec<Refused>, QueueError> {
+        metrics::queue_request(QueueRequest::Extend);
         let operation = "renew messages";
         let entries = handles.iter().enumerate().map(|(index, handle)| {
             ChangeMessageVisibilityBatchRequestEntry::builder()
@@ -187,8 +177,8 @@ impl Sqs {
         Ok(refused(&answer.failed))
     }
 
-    /// Deletes up to ten messages at once. The refused ones are named by their index.
-    pub(crate) async fn delete(&self, handles: &[String]) -> Result<Vec<Refused>, QueueError> {
+    async fn delete_messages(&self, handles: &[String]) -> Result<Vec<Refused>, QueueError> {
+        metrics::queue_request(QueueRequest::Delete);
         let operation = "delete messages";
         let entries = handles.iter().enumerate().map(|(index, handle)| {
             DeleteMessageBatchRequestEntry::builder()
@@ -208,8 +198,30 @@ impl Sqs {
         Ok(refused(&answer.failed))
     }
 
-    /// Sends up to ten messages at once. The refused ones are named by their index.
-    pub(crate) async fn send(&self, messages: &[Outgoing]) -> Result<Vec<Refused>, QueueError> {
+    async fn send_messages(&self, messages: &[Outgoing]) -> Result<Vec<Refused>, QueueError> {
+        let groups = !self.is_fifo()
+            && messages.iter().any(|message| message.fair_group.is_some())
+            && !self.groups_refused.load(Ordering::Relaxed);
+        let is_refusal = |reason: &str| groups && reason.contains("MessageGroupId");
+        let outcome = self.send_once(messages, groups).await;
+        let refused = match &outcome {
+            Ok(refused) => refused.iter().any(|refused| is_refusal(&refused.reason)),
+            Err(error) => error.code.is_some() && is_refusal(&error.reason),
+        };
+        if !refused {
+            return outcome;
+        }
+        self.groups_refused.store(true, Ordering::Relaxed);
+        tracing::warn!(queue = self.url, "the queue refuses message groups; they are no longer passed on to it");
+        match outcome {
+            // What was taken must not be sent again: the refused ones come again by themselves.
+            Ok(refused) => Ok(refused),
+            Err(_) => self.send_once(messages, false).await,
+        }
+    }
+
+    async fn send_once(&self, messages: &[Outgoing], groups: bool) -> Result<Vec<Refused>, QueueError> {
+        metrics::queue_request(QueueRequest::Send);
         let operation = "publish results";
         let fifo = self.is_fifo();
         let entries = messages.iter().enumerate().map(|(index, message)| {
@@ -223,8 +235,22 @@ impl Sqs {
                     .map_err(|error| invalid(operation, &error))?;
                 entry = entry.message_attributes(*name, value);
             }
+            if let Some(header) = &message.aws_trace_header {
+                let value = MessageSystemAttributeValue::builder()
+                    .data_type("String")
+                    .string_value(header)
+                    .build()
+                    .map_err(|error| invalid(operation, &error))?;
+                entry = entry.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, value);
+            }
+            if let Some(bytes) = message.payload_bytes {
+                let value = MessageAttributeValue::builder().data_type("Number").string_value(bytes.to_string());
+                entry = entry.message_attributes(PAYLOAD_SIZE, value.build().map_err(|error| invalid(operation, &error))?);
+            }
             if fifo {
                 entry = entry.message_group_id(&message.group).message_deduplication_id(&message.deduplication);
+            } else if groups {
+                entry = entry.set_message_group_id(message.fair_group.clone());
             }
             entry.build().map_err(|error| invalid(operation, &error))
         });
@@ -240,11 +266,47 @@ impl Sqs {
     }
 }
 
+impl Queue for Sqs {
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn receive(
+        &self,
+        count: usize,
+        visibility: Duration,
+        wait: Duration,
+    ) -> BoxFuture<'_, Result<Vec<Message>, QueueError>> {
+        self.receive_messages(count, visibility, wait).boxed()
+    }
+
+    fn extend<'a>(&'a self, handles: &'a [String], to: Duration) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>> {
+        self.change_visibilities(handles, to).boxed()
+    }
+
+    fn release<'a>(&'a self, handle: &'a str, delay: Duration) -> BoxFuture<'a, Result<(), QueueError>> {
+        self.change_visibility(handle, delay).boxed()
+    }
+
+    fn delete<'a>(&'a self, handles: &'a [String]) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>> {
+        self.delete_messages(handles).boxed()
+    }
+
+    fn send<'a>(&'a self, messages: &'a [Outgoing]) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>> {
+        self.send_messages(messages).boxed()
+    }
+}
+
 fn message(message: aws_sdk_sqs::types::Message) -> Option<Message> {
     let attribute = |name| message.attributes.as_ref().and_then(|all| all.get(&name));
     let receive_count = attribute(MessageSystemAttributeName::ApproximateReceiveCount);
     let sent = attribute(MessageSystemAttributeName::SentTimestamp);
+    let text = |name| message.message_attributes.as_ref()?.get(name)?.string_value.as_deref();
+    let aws = attribute(MessageSystemAttributeName::AwsTraceHeader).map(String::as_str);
+    let trace = Trace::read(text(TRACEPARENT), text(TRACESTATE), aws);
     Some(Message {
+        group: attribute(MessageSystemAttributeName::MessageGroupId).cloned(),
+        trace,
         receive_count: receive_count.and_then(|count| count.parse().ok()).unwrap_or(1),
         sent: sent
             .and_then(|milliseconds| milliseconds.parse().ok())
@@ -255,7 +317,7 @@ fn message(message: aws_sdk_sqs::types::Message) -> Option<Message> {
     })
 }
 
-fn refused(failures: &[aws_sdk_sqs::types::BatchResultErrorEntry]) -> Vec<Refused> {
+pub(super) fn refused(failures: &[aws_sdk_sqs::types::BatchResultErrorEntry]) -> Vec<Refused> {
     failures
         .iter()
         .filter_map(|entry| {
@@ -268,7 +330,7 @@ fn refused(failures: &[aws_sdk_sqs::types::BatchResultErrorEntry]) -> Vec<Refuse
         .collect()
 }
 
-fn failed<E, R>(operation: &'static str, error: &SdkError<E, R>) -> QueueError
+pub(super) fn failed<E, R>(operation: &'static str, error: &SdkError<E, R>) -> QueueError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug,
@@ -281,14 +343,14 @@ where
     QueueError { operation, reason, code: service.and_then(ProvideErrorMetadata::code).map(str::to_owned) }
 }
 
-fn invalid(operation: &'static str, error: &dyn std::error::Error) -> QueueError {
+pub(super) fn invalid(operation: &'static str, error: &dyn std::error::Error) -> QueueError {
     QueueError { operation, reason: error.to_string(), code: None }
 }
 
-fn whole(count: usize) -> i32 {
+pub(super) fn whole(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-fn seconds(duration: Duration) -> i32 {
+pub(super) fn seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
 }

@@ -12,23 +12,21 @@ use super::{Report, StepReport, TestReport};
 ///
 /// When it is too long, this goes, each only when all before it was not enough:
 ///
-/// 1. the ends of streams, the longest first, marked by `stdout_truncated` and `stderr_truncated`;
+/// 1. the ends of streams, the longest first, marked by `stdout_truncated` and `stderr_truncated` and told by the SHA-256
+///    of the whole;
 /// 2. all streams, and the groups of tests;
-/// 3. tests, from the last one on; `detail` says how many;
-/// 4. `metadata`, `limits`, and the times in `timeline`; `detail` past its first 200 characters.
+/// 3. the hashes of streams;
+/// 4. tests, from the last one on; `detail` says how many;
+/// 5. `metadata`, `limits`, and the times in `timeline`; `detail` past its first 200 characters.
 ///
-/// A thousand tests with short ids come to about 240 KB at step 2, so a queue of 1 MiB only sees step 3 with thousands of
-/// tests and long names. With all four steps about 1 KB remains; if `max_bytes` is less than that, the message is longer
-/// than asked.
+/// A thousand tests with short ids come to about 410 KB at step 2 and 240 KB at step 3, so a queue of 1 MiB only sees step
+/// 4 with thousands of tests and long names. With all five steps about 1 KB remains; if `max_bytes` is less than that, the
+/// message is longer than asked.
 pub fn to_message(report: &Report, max_bytes: usize) -> String {
-    // What is escaped is never shorter, so that a report with more bytes of streams need not be written to see that.
-    if fit::raw_bytes(report) <= max_bytes {
-        let whole = escape::json(report);
-        if whole.len() <= max_bytes {
-            return whole;
-        }
+    if let Some(whole) = whole(report, max_bytes) {
+        return whole;
     }
-    let steps = [with_cut_streams, without_streams, with_fewer_tests, with_the_least];
+    let steps = [with_cut_streams, without_streams, without_hashes, with_fewer_tests, with_the_least];
     let mut message = String::new();
     for step in steps {
         message = escape::json(&step(report, max_bytes));
@@ -39,9 +37,16 @@ pub fn to_message(report: &Report, max_bytes: usize) -> String {
     message
 }
 
+/// The whole report in the same characters, if it is at most `max_bytes` long.
+pub fn whole(report: &Report, max_bytes: usize) -> Option<String> {
+    // What is escaped is never shorter, so that a report with more bytes of streams need not be written to see that.
+    let may_fit = fit::raw_bytes(report) <= max_bytes;
+    may_fit.then(|| escape::json(report)).filter(|whole| whole.len() <= max_bytes)
+}
+
 fn with_cut_streams(report: &Report, max_bytes: usize) -> Report {
-    let empty = escape::json(&copy(report, &mut |step| fit::with_streams_cut_to(step, 0)));
-    let lengths = fit::escaped_lengths(report);
+    let empty = escape::json(&copy(report, &mut fit::with_empty_streams));
+    let lengths = fit::lengths(report);
     // A stream that stays whole is marked `false`, which is a byte longer than the `true` of the empty one.
     let room = max_bytes.saturating_sub(empty.len() + lengths.len());
     let cap = fit::common_cap(lengths, room);
@@ -56,8 +61,16 @@ fn without_streams(report: &Report, _: usize) -> Report {
     bare
 }
 
+fn without_hashes(report: &Report, _: usize) -> Report {
+    let mut bare = copy(report, &mut fit::figures);
+    for test in &mut bare.tests {
+        test.group = None;
+    }
+    bare
+}
+
 fn with_fewer_tests(report: &Report, max_bytes: usize) -> Report {
-    let mut bare = without_streams(report, max_bytes);
+    let mut bare = without_hashes(report, max_bytes);
     let tests = std::mem::take(&mut bare.tests);
     let said = bare.detail.clone();
     let note = |left_out: usize| {
@@ -86,7 +99,7 @@ fn with_fewer_tests(report: &Report, max_bytes: usize) -> Report {
 }
 
 fn with_the_least(report: &Report, max_bytes: usize) -> Report {
-    let mut bare = without_streams(report, max_bytes);
+    let mut bare = without_hashes(report, max_bytes);
     bare.tests.clear();
     bare.compile = None;
     bare.metadata = None;
@@ -123,6 +136,8 @@ fn copy(report: &Report, step: &mut dyn FnMut(&StepReport) -> StepReport) -> Rep
         redelivered: report.redelivered,
         lease: report.lease,
         message_id: report.message_id.clone(),
+        trace_id: report.trace_id.clone(),
+        trace: report.trace.clone(),
         worker: report.worker.clone(),
         image: report.image.clone(),
         sandbox: report.sandbox.clone(),

@@ -4,8 +4,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::capture::Captured;
+use crate::sha256::Sha256;
 
-/// The four fields by which a result shows one stream; exactly one of `text` and `base64` is there.
+/// The fields by which a result shows one stream; exactly one of `text` and `base64` is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stream {
     pub text: Option<String>,
@@ -14,11 +15,13 @@ pub struct Stream {
     pub total_bytes: u64,
     /// Whether less is shown than was written.
     pub truncated: bool,
+    /// Of all that was written, where less is shown.
+    pub sha256: Option<Sha256>,
 }
 
 impl From<Captured> for Stream {
     fn from(captured: Captured) -> Stream {
-        let Captured { mut bytes, total, truncated } = captured;
+        let Captured { mut bytes, total, truncated, sha256 } = captured;
         // Where our cut fell into a character, the rest of that character is what makes the text invalid: leave its
         // beginning out, so that text stays text.
         if truncated
@@ -31,7 +34,7 @@ impl From<Captured> for Stream {
             Ok(text) => (Some(text), None),
             Err(error) => (None, Some(STANDARD.encode(error.as_bytes()))),
         };
-        Stream { text, base64, total_bytes: total, truncated }
+        Stream { text, base64, total_bytes: total, truncated, sha256 }
     }
 }
 
@@ -45,6 +48,7 @@ mod tests {
         capture.push(bytes);
         let stream = Stream::from(capture.finish());
         assert_eq!(stream.total_bytes, bytes.len() as u64);
+        assert_eq!(stream.sha256, stream.truncated.then(|| Sha256::of(bytes)));
         (stream.text, stream.base64, stream.truncated)
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bollard::models::{Runtime, SystemInfo, SystemVersion};
 
-use super::engine::{CALL, Engine, EngineError, call};
+use super::engine::{Engine, EngineError, call};
 
 /// The engine and its host. What an engine of another age doesn't say is empty or `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,13 +56,24 @@ impl Engine {
     /// # Errors
     /// When the engine doesn't answer.
     pub async fn facts(&self) -> Result<EngineFacts, EngineError> {
-        let info = call("ask the engine about itself", CALL, self.docker().info()).await?;
-        let version = call("ask the engine for its version", CALL, self.docker().version()).await?;
+        let info = call("ask the engine about itself", self.patience.call, self.docker().info()).await?;
+        let version = call("ask the engine for its version", self.patience.call, self.docker().version()).await?;
         Ok(EngineFacts::new(info, version))
     }
 }
 
 impl EngineFacts {
+    /// Whether the engine lists this security option, with or without a value of its own.
+    pub fn has_security_option(&self, name: &str) -> bool {
+        let names = self.security_options.iter().filter_map(|option| option.strip_prefix("name="));
+        names.filter_map(|option| option.split(',').next()).any(|listed| listed == name)
+    }
+
+    /// Whether a container's root is an ordinary user of the host's: by userns-remap, or because all of the engine is.
+    pub fn remaps_users(&self) -> bool {
+        self.has_security_option("userns") || self.has_security_option("rootless")
+    }
+
     fn new(info: SystemInfo, version: SystemVersion) -> EngineFacts {
         let default_runtime = info.default_runtime.unwrap_or_default();
         let mut runtimes: BTreeMap<String, RuntimeFacts> =

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::SandboxError;
 use super::engine::{Engine, EngineError};
+use super::spec::LABEL_DEADLINE;
 
 /// Where the volume is mounted, and the program in it.
 pub const FOLDER: &str = "/caisson";
@@ -20,8 +21,12 @@ pub const PROGRAM: &str = "/caisson/agent";
 /// The same program, readable: gVisor's loader opens a program as its user does, and can't start the other.
 pub const READABLE_PROGRAM: &str = "/caisson/agent.readable";
 
-/// Marks the volumes; its value is the agent's hash.
+/// Marks the volumes, and what is made for a moment to fill them; its value is the agent's hash.
 pub const LABEL: &str = "caisson.agent";
+
+/// How long a container or an image that holds the agent may be needed, in seconds: filling a volume takes a few of them,
+/// and looking around on a host a minute or two.
+const NEEDED_S: i64 = 3_600;
 
 /// The static program that `build.rs` made.
 static AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/caisson-agent"));
@@ -59,7 +64,7 @@ pub(crate) async fn fill(engine: &Engine, volume: &str) -> Result<(), SandboxErr
     let body = ContainerCreateBody {
         image: Some(reference.clone()),
         cmd: Some(vec![PROGRAM.to_owned()]),
-        labels: Some(HashMap::from([(LABEL.to_owned(), hash().to_owned())])),
+        labels: Some(passing_labels()),
         host_config: Some(HostConfig { mounts: Some(vec![mount(volume, false)]), ..HostConfig::default() }),
         ..ContainerCreateBody::default()
     };
@@ -79,8 +84,14 @@ pub(crate) async fn fill(engine: &Engine, volume: &str) -> Result<(), SandboxErr
 pub(crate) async fn import(engine: &Engine) -> Result<String, EngineError> {
     let unique = uuid::Uuid::new_v4().simple().to_string();
     let repository = "caisson-agent";
-    engine.import(repository, &unique, archive()).await?;
+    engine.import(repository, &unique, &passing_labels(), archive()).await?;
     Ok(format!("{repository}:{unique}"))
+}
+
+/// For what is removed by whoever made it, and swept by anybody when that one couldn't.
+fn passing_labels() -> HashMap<String, String> {
+    let deadline = jiff::Timestamp::now().as_second() + NEEDED_S;
+    HashMap::from([(LABEL.to_owned(), hash().to_owned()), (LABEL_DEADLINE.to_owned(), deadline.to_string())])
 }
 
 /// The volume as a container mounts it.

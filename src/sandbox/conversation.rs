@@ -7,7 +7,7 @@ use bytes::{Buf, BytesMut};
 use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use crate::protocol::{Event, FrameError, HEADER, Header, Request};
+use crate::protocol::{Event, FrameError, Request, Sealer};
 
 /// How much of what the agent says on stderr (a panic, at most) is kept for the log.
 const COMPLAINT_BYTES: usize = 2_048;
@@ -36,6 +36,8 @@ pub(crate) struct Conversation {
     buffer: BytesMut,
     sent: u32,
     received: u32,
+    key: [u8; 16],
+    sealer: Sealer,
     complaint: Vec<u8>,
 }
 
@@ -46,15 +48,23 @@ impl std::fmt::Debug for Conversation {
 }
 
 impl Conversation {
-    pub(crate) fn new(attached: AttachContainerResults) -> Conversation {
+    /// `key` is the one that the agent is greeted with.
+    pub(crate) fn new(attached: AttachContainerResults, key: [u8; 16]) -> Conversation {
         Conversation {
             input: attached.input,
             output: attached.output,
             buffer: BytesMut::new(),
             sent: 0,
             received: 0,
+            key,
+            sealer: Sealer::new(key),
             complaint: Vec::new(),
         }
+    }
+
+    /// What the agent is to seal its frames with.
+    pub(crate) fn key(&self) -> [u8; 16] {
+        self.key
     }
 
     /// Sends a frame. Not cancel-safe: a dropped send leaves half a frame.
@@ -84,11 +94,8 @@ impl Conversation {
     }
 
     fn take(&mut self) -> Result<Option<Event>, FrameError> {
-        let Some((header, rest)) = self.buffer.split_first_chunk::<HEADER>() else { return Ok(None) };
-        let header = Header::decode(header, self.received)?;
-        let Some(payload) = rest.get(..header.length) else { return Ok(None) };
-        let event = Event::decode(header.kind, payload)?;
-        self.buffer.advance(HEADER + header.length);
+        let Some((event, length)) = Event::take(&self.buffer, self.received, &self.sealer)? else { return Ok(None) };
+        self.buffer.advance(length);
         self.received = self.received.wrapping_add(1);
         Ok(Some(event))
     }

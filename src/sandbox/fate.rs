@@ -16,10 +16,33 @@ use super::engine::Engine;
 use super::spec::LABEL_WORKER;
 
 /// What the engine said of a container's end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Fate {
     /// The kernel killed something in it for want of memory.
     pub(crate) oom: bool,
+    /// Somebody had the engine kill it: we, a person, or the engine's own shutdown.
+    pub(crate) killed: bool,
+    /// PID 1's, or 128 and the signal's number.
+    pub(crate) exit_code: Option<i64>,
+    /// The engine was away for a while before the end: it may have ended with the engine.
+    pub(crate) doubtful: bool,
+}
+
+/// How the agent ends when its conversation does: it left, or it could not read or write any more.
+const EXITS_OF_THE_AGENT: [i64; 2] = [0, 1];
+
+impl Fate {
+    /// Why the end can't be laid at the door of what ran in the container, which was left alone until then.
+    ///
+    /// No program ends the agent with one of its own exit codes: what ends it from inside is a signal or a panic.
+    pub(crate) fn disturbance(&self) -> Option<&'static str> {
+        match self.exit_code {
+            _ if self.killed => Some("the engine was told to kill it"),
+            Some(code) if EXITS_OF_THE_AGENT.contains(&code) => Some("its connection to the worker was cut"),
+            _ if self.doubtful => Some("the engine was away meanwhile"),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -32,13 +55,18 @@ pub(crate) struct Fates {
 struct Seen {
     containers: Mutex<HashMap<String, State>>,
     changed: Notify,
+    /// Told to, the stream is asked for again.
+    deaf: Notify,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
 struct State {
-    oom: bool,
+    fate: Fate,
     died: bool,
 }
+
+/// The only signal that ends a container from outside, as the engine writes it.
+const SIGKILL: &str = "9";
 
 /// How long to wait before asking for events again when their stream has ended.
 const RECONNECT: Duration = Duration::from_millis(500);
@@ -61,7 +89,7 @@ impl Fates {
             loop {
                 let changed = self.seen.changed.notified();
                 match self.seen.lock().get(id) {
-                    Some(state) if state.died => return Some(Fate { oom: state.oom }),
+                    Some(state) if state.died => return Some(state.fate),
                     Some(_) => {}
                     None => return None,
                 }
@@ -69,6 +97,17 @@ impl Fates {
             }
         };
         tokio::time::timeout(limit, died).await.ok().flatten()
+    }
+
+    /// Whether the container is known to have ended.
+    pub(crate) fn has_died(&self, id: &str) -> bool {
+        self.seen.lock().get(id).is_some_and(|state| state.died)
+    }
+
+    /// Asks the engine for its events again, when one should have come and hasn't: a connection that carries nothing any
+    /// more looks like an engine that has nothing to say.
+    pub(crate) fn listen_anew(&self) {
+        self.seen.deaf.notify_one();
     }
 
     pub(crate) fn forget(&self, id: &str) {
@@ -81,15 +120,26 @@ impl Seen {
         self.containers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, id: &str, action: &str) {
+    fn note(&self, id: &str, action: &str, attributes: &HashMap<String, String>) {
         if let Some(state) = self.lock().get_mut(id) {
             match action {
-                "oom" => state.oom = true,
-                "die" => state.died = true,
+                "oom" => state.fate.oom = true,
+                "kill" => state.fate.killed |= attributes.get("signal").is_some_and(|signal| signal == SIGKILL),
+                "die" => {
+                    state.died = true;
+                    state.fate.exit_code = attributes.get("exitCode").and_then(|code| code.parse().ok());
+                }
                 _ => return,
             }
         }
         self.changed.notify_waiters();
+    }
+
+    /// The engine stopped talking: what happens to those that live from now on may not be their own doing.
+    fn note_gap(&self) {
+        for state in self.lock().values_mut().filter(|state| !state.died) {
+            state.fate.doubtful = true;
+        }
     }
 }
 
@@ -100,24 +150,65 @@ async fn follow(engine: Engine, worker_id: String, seen: Arc<Seen>) {
     loop {
         let filters = HashMap::from([
             ("type", vec!["container".to_owned()]),
-            ("event", vec!["oom".to_owned(), "die".to_owned()]),
+            ("event", vec!["oom".to_owned(), "kill".to_owned(), "die".to_owned()]),
             ("label", vec![format!("{LABEL_WORKER}={worker_id}")]),
         ]);
         let options = EventsOptionsBuilder::default().filters(&filters).since(&since.to_string()).build();
         let mut events = engine.docker().events(Some(options));
-        while let Some(Ok(event)) = events.next().await {
+        loop {
+            let event = tokio::select! {
+                event = events.next() => event,
+                () = seen.deaf.notified() => break,
+            };
+            let Some(Ok(event)) = event else {
+                // The engine is away; jobs that run into that say so. Here it only has to be asked again.
+                seen.note_gap();
+                tokio::time::sleep(RECONNECT).await;
+                break;
+            };
             since = event.time.unwrap_or(since);
-            let id = event.actor.and_then(|actor| actor.id);
-            if let (Some(id), Some(action)) = (id, event.action) {
-                seen.note(&id, &action);
+            if let (Some(actor), Some(action)) = (event.actor, event.action)
+                && let Some(id) = actor.id
+            {
+                seen.note(&id, &action, &actor.attributes.unwrap_or_default());
             }
         }
-        // The engine is away; jobs that run into that say so. Here it only has to be asked again.
-        tokio::time::sleep(RECONNECT).await;
     }
 }
 
 /// Unix seconds, as the engine counts its events.
 fn now() -> i64 {
     jiff::Timestamp::now().as_second()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_end_that_nothing_else_explains_is_the_programs_doing() {
+        let by = |exit_code| Fate { exit_code: Some(exit_code), ..Fate::default() };
+        assert_eq!(by(137).disturbance(), None, "killed from inside, by a limit or for want of memory");
+        assert_eq!(by(134).disturbance(), None, "it aborted");
+        assert!(by(0).disturbance().is_some() && by(1).disturbance().is_some());
+        assert!(Fate { killed: true, ..by(137) }.disturbance().is_some());
+        assert!(Fate { doubtful: true, ..by(137) }.disturbance().is_some());
+    }
+
+    #[test]
+    fn events_add_up_to_a_fate() {
+        let seen = Seen::default();
+        seen.lock().insert("a".to_owned(), State::default());
+        let with = |name: &str, value: &str| HashMap::from([(name.to_owned(), value.to_owned())]);
+        seen.note("a", "kill", &with("signal", "15"));
+        seen.note("a", "oom", &HashMap::new());
+        seen.note_gap();
+        seen.note("a", "die", &with("exitCode", "137"));
+        seen.note_gap();
+        seen.note("b", "die", &with("exitCode", "0"));
+        let state = seen.lock()["a"];
+        assert!(state.died);
+        assert_eq!(state.fate, Fate { oom: true, killed: false, exit_code: Some(137), doubtful: true });
+        assert_eq!(seen.lock().len(), 1, "nobody asked for b");
+    }
 }

@@ -2,28 +2,30 @@
 //! programs run in it in [`program`], how it ends in [`teardown`].
 
 mod acquire;
+pub(crate) mod birth;
 mod program;
 mod teardown;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::conversation::{Conversation, Lost};
+use super::owned::Ownership;
 use super::slots::Slot;
 use super::spec::AGENT_PROCESSES;
 use super::{EngineError, SandboxError, Shared};
 use crate::protocol::{CHUNK, Event, Request};
 use crate::report::SandboxReport;
 
+use program::Cause;
+
 pub(crate) use acquire::acquire;
 pub use program::StepOutcome;
 
-/// What a step may take beyond its wall time before its agent counts as silent: emptying the workspace, the sweep (five
-/// seconds at most), passing on the last output on a host whose cores are all busy.
-const SILENCE: Duration = Duration::from_secs(30);
+/// How the engine words it that runtime or kernel refused new limits ("Cannot update container …").
+const REFUSED: &str = "annot update container";
 
 /// What came of new limits for a live sandbox.
 #[derive(Debug)]
@@ -47,7 +49,8 @@ pub struct Sandbox {
     shared: Arc<Shared>,
     id: String,
     conversation: Option<Conversation>,
-    slot: Option<Slot>,
+    /// Until it is torn down.
+    holds: Option<(Slot, Ownership)>,
     /// Memory in bytes and processes, as they were asked for last.
     size: (u64, u64),
     /// What the kernel holds the container to: memory in bytes, and pids with the agent's.
@@ -105,19 +108,25 @@ impl Sandbox {
 
     /// The engine is there and refuses other limits: finds out why.
     async fn not_resized(&mut self, error: EngineError) -> Result<Resized, SandboxError> {
+        // In its own words or it is an engine in trouble, from which nothing follows for program or runtime.
+        if !error.reason.contains(REFUSED) {
+            return Err(error.into());
+        }
         if !self.shared.engine.is_running(&self.id).await? {
             // It died of what ran in it, if anything has.
             if !self.touched {
                 return Err(error.into());
             }
-            let Broken { oom, detail } = self.broken(error.to_string()).await?;
+            let Broken { oom, detail } = self.broken(Cause::Ended(error.to_string())).await?;
             return Ok(Resized::Broken { oom, detail });
         }
         // It lives. A runtime that can change limits at all takes those that are in force already; then it was the kernel
         // that couldn't get below the new one by dropping caches (cgroup v1 says so, version 2 kills).
         let (memory_bytes, pids) = self.in_force;
-        if self.shared.engine.resize(&self.id, memory_bytes, pids).await.is_ok() {
-            return Ok(Resized::TooLittle);
+        match self.shared.engine.resize(&self.id, memory_bytes, pids).await {
+            Ok(()) => return Ok(Resized::TooLittle),
+            Err(error) if !error.reason.contains(REFUSED) => return Err(error.into()),
+            Err(_) => {}
         }
         tracing::warn!(%error, "this runtime can't change a live container's limits");
         self.shared.cannot_resize.store(true, Ordering::Relaxed);
@@ -144,7 +153,7 @@ impl Sandbox {
         if !self.touched {
             return Err(reason);
         }
-        self.broken(reason.to_string()).await.map(|_| false)
+        self.broken(reason.into()).await.map(|_| false)
     }
 
     /// The snapshot's bytes, for another sandbox. They are the agent's own format and hold what the job's programs made:
@@ -168,27 +177,32 @@ impl Sandbox {
                 }
             },
         };
-        self.broken(reason.to_string()).await.map(|_| None)
+        self.broken(reason.into()).await.map(|_| None)
     }
 
-    /// Gives the agent a snapshot that another one took.
-    ///
-    /// # Errors
-    /// Ours: no program has run yet.
-    pub async fn load(&mut self, archive: &[u8]) -> Result<(), SandboxError> {
-        self.send(&Request::Load { size: archive.len() as u64 }).await?;
-        self.send_data(archive).await?;
-        // What the job's programs made is in there now.
+    /// Gives the agent a snapshot that another one took. It holds what the job's programs made, so that an agent which dies of
+    /// it (of memory, say) is evidence: the next step finds that out.
+    pub async fn load(&mut self, archive: &[u8]) {
         self.touched = true;
-        Ok(())
+        let silence = self.shared.settings.patience.silence;
+        let sent = async {
+            self.send(&Request::Load { size: archive.len() as u64 }).await?;
+            self.send_data(archive).await
+        };
+        match timeout(silence, sent).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(container.id = self.id, %error, "a snapshot could not be loaded"),
+            Err(_) => tracing::debug!(container.id = self.id, "a snapshot was not taken in time"),
+        }
     }
 
     async fn event(&mut self) -> Result<Event, SandboxError> {
         let conversation = self.conversation.as_mut().ok_or_else(used_up)?;
-        match timeout(SILENCE, conversation.next()).await {
+        let silence = self.shared.settings.patience.silence;
+        match timeout(silence, conversation.next()).await {
             Ok(Ok(event)) => Ok(event),
             Ok(Err(lost)) => Err(SandboxError::Conversation(lost.to_string())),
-            Err(_) => Err(SandboxError::NotReady(SILENCE)),
+            Err(_) => Err(SandboxError::NotReady(silence)),
         }
     }
 

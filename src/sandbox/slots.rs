@@ -5,14 +5,19 @@
 //! both are claimed for this process among all Caisson processes of the host by a name that the kernel gives to one
 //! process only and takes back when it dies (an abstract Unix socket), so that no file is left and no lock goes stale.
 
+mod claims;
+
 use std::collections::BTreeSet;
-use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use claims::{claim_cpus, claim_uids, uids};
+
+use super::pool::WAITING_BYTES;
 use super::{SandboxError, Settings};
+use crate::metrics::{self, Occupied, occupied};
 
 /// Permits of memory are counted in this unit.
 const MEMORY_UNIT: u64 = 1 << 20;
@@ -33,38 +38,61 @@ pub struct Permit {
     _permit: OwnedSemaphorePermit,
 }
 
-/// A place for one sandbox. Whoever holds it is the only one on the host with its uid and, when pinned, its CPUs.
+/// A place for one sandbox. Whoever holds it is the only one on the host with its uid and, when pinned, its CPU.
 #[derive(Debug)]
 pub struct Slot {
-    pub uid: u32,
-    pub cpu: Option<usize>,
-    free: Arc<Mutex<Free>>,
-    _memory: OwnedSemaphorePermit,
+    pub(crate) uid: Uid,
+    pub(crate) cpu: Cpu,
+    _memory: Memory,
     _permit: Permit,
+    _occupied: Occupied,
+}
+
+/// A share of the memory that all live sandboxes may have together.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    bytes: u64,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A uid that nobody else on the host has.
+#[derive(Debug)]
+pub(crate) struct Uid {
+    pub(crate) number: u32,
+    free: Arc<Mutex<Free>>,
+}
+
+/// A CPU that no other live sandbox has; none where sandboxes aren't pinned.
+#[derive(Debug)]
+pub(crate) struct Cpu {
+    pub(crate) number: Option<usize>,
+    free: Arc<Mutex<Free>>,
 }
 
 #[derive(Debug, Default)]
 struct Free {
     uids: BTreeSet<u32>,
     cpus: BTreeSet<usize>,
-    pinned: bool,
+    /// Those of all slots, free or not; empty where they aren't pinned.
+    all_cpus: BTreeSet<usize>,
 }
 
 impl Slots {
-    /// Claims as many uids as there are slots, and a CPU for each where there are enough of them.
+    /// Claims as many uids as there are slots and places in the pool, and a CPU for each slot where there are enough.
     ///
     /// # Errors
     /// [`SandboxError::Uids`] when other processes hold every block of the configured range.
     pub fn claim(settings: &Settings) -> Result<Slots, SandboxError> {
         let (first_uid, mut claims) = claim_uids(settings)?;
-        let count = u32::try_from(settings.slots).unwrap_or(u32::MAX);
+        let count = uids(settings);
         let cpus = if settings.pin_cpus { claim_cpus(settings.slots, &mut claims) } else { None };
-        let free = Free {
-            uids: (first_uid..first_uid + count).collect(),
-            pinned: cpus.is_some(),
-            cpus: cpus.unwrap_or_default(),
-        };
-        let memory_units = u32::try_from(settings.memory_bytes / MEMORY_UNIT).unwrap_or(u32::MAX).max(1);
+        let cpus = cpus.unwrap_or_default();
+        let free = Free { uids: (first_uid..first_uid + count).collect(), all_cpus: cpus.clone(), cpus };
+        // What waits in the pool has its share beside what lives.
+        let waiting = settings.pool.map_or(0, |pool| pool.containers as u64 * WAITING_BYTES);
+        let memory_bytes = settings.memory_bytes.saturating_sub(waiting);
+        let memory_units = u32::try_from(memory_bytes / MEMORY_UNIT).unwrap_or(u32::MAX).max(1);
+        metrics::capacity(settings.slots, memory_bytes);
         Ok(Slots {
             sandboxes: Arc::new(Semaphore::new(settings.slots)),
             memory: Arc::new(Semaphore::new(memory_units as usize)),
@@ -76,7 +104,7 @@ impl Slots {
 
     /// Whether each slot has a CPU of its own.
     pub fn are_pinned(&self) -> bool {
-        lock(&self.free).pinned
+        !lock(&self.free).all_cpus.is_empty()
     }
 
     pub async fn permit(&self) -> Permit {
@@ -88,22 +116,57 @@ impl Slots {
         self.sandboxes.clone().try_acquire_owned().ok().map(|permit| Permit { _permit: permit })
     }
 
-    /// Turns a permit into a place, waiting for the memory. A need above the whole budget takes all of it.
-    pub async fn slot(&self, permit: Permit, memory_bytes: u64) -> Slot {
-        let units = u32::try_from(memory_bytes.div_ceil(MEMORY_UNIT)).unwrap_or(u32::MAX).min(self.memory_units);
-        let memory = self.memory.clone().acquire_many_owned(units).await.expect("the semaphore is never closed");
+    /// Waits for memory. A need above the whole budget takes all of it.
+    pub(crate) async fn memory(&self, bytes: u64) -> Memory {
+        let units = u32::try_from(bytes.div_ceil(MEMORY_UNIT)).unwrap_or(u32::MAX).min(self.memory_units);
+        let permit = self.memory.clone().acquire_many_owned(units).await;
+        Memory { bytes, _permit: permit.expect("the semaphore is never closed") }
+    }
+
+    /// Only for whoever holds a permit, or a seat of the pool, for what it will be used for.
+    pub(crate) fn uid(&self) -> Uid {
+        let number = lock(&self.free).uids.pop_first().expect("there are as many uids as permits and seats");
+        Uid { number, free: self.free.clone() }
+    }
+
+    /// Takes the CPU that `choose` names among the free ones, of which there are none where sandboxes aren't pinned. What
+    /// else it says is passed on. Only for whoever holds a permit, so that one is free.
+    pub(crate) fn cpu<T>(&self, choose: impl FnOnce(&BTreeSet<usize>) -> (Option<usize>, T)) -> (Cpu, T) {
         let mut free = lock(&self.free);
-        let uid = free.uids.pop_first().expect("there are as many uids as permits");
-        let cpu = free.cpus.pop_first();
-        Slot { uid, cpu, free: self.free.clone(), _memory: memory, _permit: permit }
+        let (number, more) = choose(&free.cpus);
+        let number = number.filter(|number| free.cpus.remove(number));
+        (Cpu { number, free: self.free.clone() }, more)
     }
 }
 
-impl Drop for Slot {
+impl Slots {
+    /// The CPU with the least of what `count` counts (its first figure, then whether it is free, then its second), for a
+    /// container that will run on it later; none where sandboxes aren't pinned.
+    pub(crate) fn emptiest_cpu(&self, count: impl Fn(usize) -> (usize, usize)) -> Option<usize> {
+        let free = lock(&self.free);
+        free.all_cpus.iter().copied().min_by_key(|cpu| {
+            let (first, second) = count(*cpu);
+            (first, !free.cpus.contains(cpu), second)
+        })
+    }
+}
+
+impl Slot {
+    pub(crate) fn new(permit: Permit, memory: Memory, uid: Uid, cpu: Cpu) -> Slot {
+        let occupied = occupied(memory.bytes);
+        Slot { uid, cpu, _memory: memory, _permit: permit, _occupied: occupied }
+    }
+}
+
+impl Drop for Uid {
     fn drop(&mut self) {
-        let mut free = lock(&self.free);
-        free.uids.insert(self.uid);
-        free.cpus.extend(self.cpu);
+        lock(&self.free).uids.insert(self.number);
+    }
+}
+
+impl Drop for Cpu {
+    fn drop(&mut self) {
+        lock(&self.free).cpus.extend(self.number);
     }
 }
 
@@ -112,88 +175,15 @@ fn lock(free: &Mutex<Free>) -> std::sync::MutexGuard<'_, Free> {
     free.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Blocks have one size per slot count; a range is cut into blocks of the next power of two, so that workers with
-/// different slot counts claim ranges that are either the same names or don't touch.
-fn claim_uids(settings: &Settings) -> Result<(u32, Vec<UnixListener>), SandboxError> {
-    const BLOCK: u32 = 16;
-    let needed = u32::try_from(settings.slots).unwrap_or(u32::MAX).div_ceil(BLOCK);
-    let blocks = settings.uids / BLOCK;
-    let mut held: Vec<UnixListener> = Vec::new();
-    for block in 0..blocks {
-        match claim(&format!("caisson-uids-{}", settings.first_uid + block * BLOCK)) {
-            Some(listener) => held.push(listener),
-            // The blocks must follow one another; begin again behind the one that is taken.
-            None => held.clear(),
-        }
-        if held.len() as u32 == needed {
-            return Ok((settings.first_uid + (block + 1 - needed) * BLOCK, held));
-        }
-    }
-    Err(SandboxError::Uids(format!(
-        "{} slots need {needed} consecutive blocks of {BLOCK} from sandbox.first_uid = {} on, and sandbox.uids = {} has \
-         no such row that no other worker holds",
-        settings.slots, settings.first_uid, settings.uids
-    )))
-}
-
-/// One CPU a slot, or none at all: a mixture would give some jobs other times than others.
-fn claim_cpus(slots: usize, claims: &mut Vec<UnixListener>) -> Option<BTreeSet<usize>> {
-    let mut cpus = BTreeSet::new();
-    let mut held = Vec::new();
-    for cpu in own_cpus() {
-        if cpus.len() == slots {
-            break;
-        }
-        if let Some(listener) = claim(&format!("caisson-cpu-{cpu}")) {
-            held.push(listener);
-            cpus.insert(cpu);
-        }
-    }
-    if cpus.len() < slots {
-        return None;
-    }
-    claims.extend(held);
-    Some(cpus)
-}
-
-/// The CPUs that this process may run on.
-fn own_cpus() -> Vec<usize> {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    parse_cpus(&status).unwrap_or_default()
-}
-
-/// The `Cpus_allowed_list` line of a `/proc/PID/status`: numbers and ranges, as in `0-3,8`.
-fn parse_cpus(status: &str) -> Option<Vec<usize>> {
-    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?.trim();
-    let mut cpus = Vec::new();
-    for range in list.split(',') {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        cpus.extend(first.parse::<usize>().ok()?..=last.parse().ok()?);
-    }
-    Some(cpus)
-}
-
-fn claim(name: &str) -> Option<UnixListener> {
-    let address = SocketAddr::from_abstract_name(name).ok()?;
-    UnixListener::bind_addr(&address).ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::sandbox::PoolSettings;
 
     fn settings(first_uid: u32, slots: usize) -> Settings {
-        Settings {
-            engine_socket: String::new(),
-            runtime: None,
-            first_uid,
-            uids: 64,
-            pin_cpus: false,
-            slots,
-            memory_bytes: 1 << 30,
-            worker_id: String::new(),
-            keep: false,
-        }
+        Settings { first_uid, uids: 64, pin_cpus: false, slots, ..Settings::default() }
     }
 
     #[tokio::test]
@@ -204,9 +194,9 @@ mod tests {
         let mut held = Vec::new();
         for slots in [&first, &second] {
             while let Some(permit) = slots.try_permit() {
-                let slot = slots.slot(permit, 1 << 20).await;
-                assert!(uids.insert(slot.uid), "uid {} twice", slot.uid);
-                held.push(slot);
+                let uid = slots.uid();
+                assert!(uids.insert(uid.number), "uid {} twice", uid.number);
+                held.push((permit, uid));
             }
         }
         assert_eq!(held.len(), 23);
@@ -220,18 +210,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slot_waits_until_its_memory_is_free() {
+    async fn whoever_needs_memory_waits_until_it_is_free() {
         let slots = Slots::claim(&settings(52_000, 2)).expect("the range is free");
-        let first = slots.slot(slots.permit().await, 800 << 20).await;
-        let mut second = Box::pin(slots.slot(slots.permit().await, 800 << 20));
+        let first = slots.memory(800 << 20).await;
+        let mut second = Box::pin(slots.memory(800 << 20));
         assert!(futures_util::poll!(&mut second).is_pending());
         drop(first);
         second.await;
     }
 
     #[test]
-    fn cpu_lists_are_read_as_the_kernel_writes_them() {
-        assert_eq!(parse_cpus("Name:\tx\nCpus_allowed_list:\t0-2,5\n"), Some(vec![0, 1, 2, 5]));
-        assert_eq!(parse_cpus("Cpus_allowed_list:\tnone\n"), None);
+    fn what_waits_in_the_pool_has_uids_and_memory_beside_what_lives() {
+        let pool = PoolSettings { containers: 3, age: Duration::from_secs(1) };
+        let slots = Slots::claim(&Settings { pool: Some(pool), ..settings(53_000, 2) }).expect("the range is free");
+        let held: Vec<Uid> = (0..5).map(|_| slots.uid()).collect();
+        assert_eq!(held.iter().map(|uid| uid.number).collect::<BTreeSet<_>>().len(), 5);
+        assert_eq!(u64::from(slots.memory_units), ((1 << 30) - 3 * WAITING_BYTES) / MEMORY_UNIT);
     }
 }

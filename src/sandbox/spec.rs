@@ -18,6 +18,8 @@ pub const LABEL_JOB: &str = "caisson.job";
 pub const LABEL_EXECUTION: &str = "caisson.execution";
 /// Unix seconds after which nobody can still want the container.
 pub const LABEL_DEADLINE: &str = "caisson.deadline";
+/// On containers that were made ahead, in place of a job's labels.
+pub const LABEL_POOL: &str = "caisson.pool";
 
 /// Inodes of each writable directory. Their kernel memory is charged to the container, to no process of it.
 pub const INODES: u64 = 16_384;
@@ -62,7 +64,7 @@ pub struct Spec<'a> {
     pub agent_program: &'a str,
     /// Stays alive without its worker, for somebody to look into.
     pub keep: bool,
-    pub labels: &'a Labels,
+    pub labels: &'a HashMap<String, String>,
 }
 
 impl Spec<'_> {
@@ -125,7 +127,7 @@ impl Spec<'_> {
             // The dead man's switch: the container's stdin closes when the worker's connection does.
             stdin_once: Some(!self.keep),
             tty: Some(false),
-            labels: Some(self.labels.to_map()),
+            labels: Some(self.labels.clone()),
             host_config: Some(host),
             ..ContainerCreateBody::default()
         }
@@ -160,7 +162,7 @@ pub fn profile_id(runtime: Option<&str>, agent_program: &str) -> String {
         agent_volume: "",
         agent_program,
         keep: false,
-        labels: &nobody,
+        labels: &nobody.to_map(),
     };
     // A `Value` has its keys in order, so that the text is the same each time.
     let body = serde_json::to_value(reference.create_body()).unwrap_or_default().to_string();
@@ -181,6 +183,15 @@ impl Labels {
     }
 }
 
+/// For a container that was made ahead: whose it is, and until when somebody can still want it.
+pub(crate) fn waiting_labels(worker: &str, deadline: i64) -> HashMap<String, String> {
+    HashMap::from([
+        (LABEL_WORKER.to_owned(), worker.to_owned()),
+        (LABEL_POOL.to_owned(), "made-ahead".to_owned()),
+        (LABEL_DEADLINE.to_owned(), deadline.to_string()),
+    ])
+}
+
 fn ulimit(name: &str, value: i64) -> ResourcesUlimits {
     ResourcesUlimits { name: Some(name.to_owned()), soft: Some(value), hard: Some(value) }
 }
@@ -193,13 +204,14 @@ fn signed(value: u64) -> i64 {
 mod tests {
     use super::*;
 
-    fn labels() -> Labels {
-        Labels {
+    fn labels() -> HashMap<String, String> {
+        let labels = Labels {
             worker: "worker-1".to_owned(),
             job: "sum-17".to_owned(),
             execution: "6f1c9f0e-6f2b-4b59-9d6d-3f1f3c1c2b6a".to_owned(),
             deadline: 1_800_000_000,
-        }
+        };
+        labels.to_map()
     }
 
     /// The whole create call, for the eyes of whoever changes it. The seccomp profile has a test of its own.
@@ -225,6 +237,32 @@ mod tests {
         assert_eq!(serde_json::from_str::<serde_json::Value>(profile).expect("JSON"), seccomp::profile());
         options[1] = "seccomp=(the profile)".into();
         insta::assert_json_snapshot!(body);
+    }
+
+    /// The engine's AppArmor profile and its mapping of users hold for whatever doesn't say otherwise.
+    #[test]
+    fn nothing_turns_off_what_the_engine_does_by_itself() {
+        let labels = labels();
+        let spec = Spec {
+            image: "sha256:0123",
+            memory_bytes: 64 << 20,
+            processes: 32,
+            disk_bytes: 4096,
+            uid: 20_000,
+            cpus: None,
+            runtime: None,
+            agent_volume: "v",
+            agent_program: agent::PROGRAM,
+            keep: false,
+            labels: &labels,
+        };
+        let host = spec.create_body().host_config.expect("there is a host configuration");
+        let options = host.security_opt.expect("there are security options");
+        assert!(!options.iter().any(|option| option.contains("unconfined") || option.contains("disable")), "{options:?}");
+        assert!(!options.iter().any(|option| option.starts_with("apparmor") || option.starts_with("label")));
+        assert_eq!((host.userns_mode, host.privileged, host.pid_mode), (None, Some(false), None));
+        assert_eq!((host.masked_paths, host.readonly_paths), (None, None));
+        assert_eq!((host.cap_add, host.devices, host.binds), (None, None, None));
     }
 
     #[test]

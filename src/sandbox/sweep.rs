@@ -1,98 +1,220 @@
-//! Containers that nobody owns any more: those of an earlier run under this worker's name, and those past their deadline.
+//! Containers that nobody owns any more: those of an earlier run under this worker's name, those of this run that nobody
+//! answers for, and, whoever made them, those past their deadline and those that were never started. Looked for at the
+//! start and every minute.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::engine::{Engine, EngineError};
-use super::spec::{LABEL_DEADLINE, LABEL_WORKER};
+use super::engine::{Engine, EngineError, Listed, Removal};
+use super::owned::Owned;
+use super::spec::{LABEL_DEADLINE, LABEL_JOB, LABEL_WORKER};
 use super::{Shared, agent};
 
-/// How long the engine may take to finish removals that are under way.
-const CLOSE: Duration = Duration::from_secs(30);
+/// A container that was made and not started for so long, in seconds, has lost whoever was to start it: between the two lies
+/// one short call. It has no connection yet that would end it with its worker.
+const STILLBORN_S: u64 = 60;
+
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
-/// Removes orphans. Containers of other workers that are within their deadline are left alone.
-///
-/// # Errors
-/// When the engine can't list or remove.
-pub(crate) async fn orphans(engine: &Engine, worker_id: &str) -> Result<(), EngineError> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    for container in engine.list(&[LABEL_WORKER.to_owned()]).await? {
-        if is_orphan(&container.labels, worker_id, now) {
-            tracing::warn!(container.id, job.id = container.labels.get(super::spec::LABEL_JOB), "removing an orphan");
-            engine.remove(&container.id).await?;
+#[derive(Debug)]
+pub(crate) struct Sweep {
+    engine: Engine,
+    worker_id: String,
+    owned: Owned,
+    /// This worker's containers that nobody owned the last time. Only the second time counts: one that the engine is
+    /// about to remove by itself is listed for a moment longer than it is owned. `None` before the first time, when
+    /// nothing is owned yet and all of them are an earlier run's.
+    suspects: Option<HashSet<String>>,
+    /// Whether it failed the last time, so that it is told once.
+    failing: bool,
+}
+
+impl Sweep {
+    pub(crate) fn new(engine: &Engine, worker_id: &str, owned: &Owned) -> Sweep {
+        Sweep {
+            engine: engine.clone(),
+            worker_id: worker_id.to_owned(),
+            owned: owned.clone(),
+            suspects: None,
+            failing: false,
         }
     }
-    Ok(())
+
+    /// For as long as the worker lives.
+    pub(crate) async fn run(mut self, every: Duration) {
+        loop {
+            tokio::time::sleep(every).await;
+            // It tells by itself when it begins and ends to fail; the next time is soon.
+            let _ = self.once().await;
+        }
+    }
+
+    /// Removes orphans. What another worker made is left alone within its deadline. One that can't be removed doesn't
+    /// keep the others: it is tried again the next time.
+    ///
+    /// # Errors
+    /// When the engine can't say what there is.
+    pub(crate) async fn once(&mut self) -> Result<(), EngineError> {
+        let outcome = self.all().await;
+        let failure = match &outcome {
+            Ok(failure) => failure.as_ref(),
+            Err(error) => Some(error),
+        };
+        match failure {
+            Some(error) if !self.failing => tracing::warn!(%error, "the sweep for orphans fails"),
+            None if self.failing => tracing::info!("the sweep for orphans works again"),
+            _ => {}
+        }
+        self.failing = failure.is_some();
+        outcome.map(drop)
+    }
+
+    /// The inner error is the last of those that kept single orphans from being removed.
+    async fn all(&mut self) -> Result<Option<EngineError>, EngineError> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let mut failure = None;
+        for container in self.orphans(now).await? {
+            let job = container.labels.get(LABEL_JOB);
+            match self.engine.remove(&container.id).await {
+                Ok(Removal::Gone) => {
+                    crate::metrics::orphan_removed();
+                    tracing::warn!(container.id, job.id = job, "removed an orphan");
+                }
+                Ok(Removal::Absent | Removal::UnderWay) => {}
+                Err(error) => failure = Some(error),
+            }
+        }
+        for container in self.engine.list(&[agent::LABEL.to_owned()]).await? {
+            if is_late(&container.labels, now)
+                && let Err(error) = self.engine.remove(&container.id).await
+            {
+                failure = Some(error);
+            }
+        }
+        for image in self.engine.list_images(agent::LABEL).await? {
+            if is_late(&image.labels, now)
+                && let Err(error) = self.engine.remove_image(&image.id).await
+            {
+                failure = Some(error);
+            }
+        }
+        Ok(failure)
+    }
+
+    async fn orphans(&mut self, now: u64) -> Result<Vec<Listed>, EngineError> {
+        let mut listed = self.engine.list(&[LABEL_WORKER.to_owned()]).await?;
+        let unowned: HashSet<String> = listed
+            .iter()
+            .filter(|container| container.labels.get(LABEL_WORKER).is_some_and(|worker| *worker == self.worker_id))
+            .filter(|container| !self.owned.has(&container.name))
+            .map(|container| container.id.clone())
+            .collect();
+        let suspects = self.suspects.replace(unowned.clone()).unwrap_or_else(|| unowned.clone());
+        listed.retain(|container| {
+            let is_ours = unowned.contains(&container.id);
+            (is_ours && suspects.contains(&container.id))
+                || (!self.owned.has(&container.name)
+                    && (is_late(&container.labels, now) || is_stillborn(container, now)))
+        });
+        Ok(listed)
+    }
 }
 
-fn is_orphan(labels: &HashMap<String, String>, worker_id: &str, now: u64) -> bool {
+/// Past its deadline, or without one.
+fn is_late(labels: &HashMap<String, String>, now: u64) -> bool {
     let deadline = labels.get(LABEL_DEADLINE).and_then(|deadline| deadline.parse::<u64>().ok());
-    labels.get(LABEL_WORKER).is_some_and(|worker| worker == worker_id) || deadline.is_none_or(|deadline| deadline < now)
+    deadline.is_none_or(|deadline| deadline < now)
 }
 
-/// At the end: nothing of this worker stays.
-pub(crate) async fn close(shared: &Shared) {
+/// Whoever made it, and whatever its deadline.
+fn is_stillborn(container: &Listed, now: u64) -> bool {
+    container.never_started && container.created.saturating_add_unsigned(STILLBORN_S) < now.cast_signed()
+}
+
+/// At the end: nothing of this worker stays, unless the engine doesn't let go of it within `limit`.
+pub(crate) async fn close(shared: &Shared, limit: Duration) {
     // What was kept is there to be looked into, and needs the agent's volume.
     if shared.settings.keep {
         return;
     }
     let ours = [format!("{LABEL_WORKER}={}", shared.settings.worker_id)];
+    let mut failing = false;
     let gone = async {
         loop {
+            let (mut failure, mut is_left) = (None, false);
             match shared.engine.list(&ours).await {
-                Ok(left) if left.is_empty() => return,
                 Ok(left) => {
                     for container in left {
-                        if let Err(error) = shared.engine.remove(&container.id).await {
-                            tracing::warn!(container.id, %error, "a container could not be removed");
+                        match shared.engine.remove(&container.id).await {
+                            Ok(Removal::Absent) => {}
+                            Ok(Removal::Gone | Removal::UnderWay) => is_left = true,
+                            Err(error) => failure = Some(error),
                         }
                     }
                 }
-                Err(error) => tracing::warn!(%error, "the engine could not be asked for what is left"),
+                Err(error) => failure = Some(error),
+            }
+            if failure.is_none() && !is_left {
+                return;
+            }
+            if let Some(error) = failure
+                && !failing
+            {
+                failing = true;
+                tracing::warn!(%error, "what is left can't be removed; trying again");
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
     };
-    if tokio::time::timeout(CLOSE, gone).await.is_err() {
-        tracing::error!(worker.id = shared.settings.worker_id, "containers are left; remove them by the label {LABEL_WORKER}");
+    if tokio::time::timeout(limit, gone).await.is_err() {
+        tracing::error!(
+            worker.id = shared.settings.worker_id,
+            "containers may be left; the next worker on this host removes them, or you by the label {LABEL_WORKER}"
+        );
+        return;
     }
-    if shared.agent.initialized()
-        && let Err(error) = remove_volume(&shared.engine).await
-    {
-        tracing::warn!(%error, "the agent's volume could not be removed");
+    if shared.agent.initialized() {
+        // Past the limit nobody has it and it still can't be removed: the next worker of this build uses it.
+        let removed = tokio::time::timeout(limit, remove_volume(&shared.engine)).await.unwrap_or(Ok(()));
+        if let Err(error) = removed {
+            tracing::warn!(%error, "the agent's volume could not be removed");
+        }
     }
 }
 
 /// Removes the agent's volume, unless another worker's container has it.
 async fn remove_volume(engine: &Engine) -> Result<(), EngineError> {
     let volume = agent::volume_name();
-    let removed = async {
-        // The engine lets go of a volume a moment after its last container has gone from the list.
-        while !engine.remove_volume(&volume).await? && !engine.is_volume_used(&volume).await? {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
-        Ok(())
-    };
-    // Past the limit nobody has it and it still can't be removed: the next worker of this build uses it.
-    tokio::time::timeout(CLOSE, removed).await.unwrap_or(Ok(()))
+    // The engine lets go of a volume a moment after its last container has gone from the list.
+    while !engine.remove_volume(&volume).await? && !engine.is_volume_used(&volume).await? {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn labels(worker: &str, deadline: Option<&str>) -> HashMap<String, String> {
-        let mut labels = HashMap::from([(LABEL_WORKER.to_owned(), worker.to_owned())]);
-        labels.extend(deadline.map(|deadline| (LABEL_DEADLINE.to_owned(), deadline.to_owned())));
-        labels
+    #[test]
+    fn a_deadline_is_late_when_it_has_passed_or_was_never_set() {
+        let labels = |deadline: &str| HashMap::from([(LABEL_DEADLINE.to_owned(), deadline.to_owned())]);
+        assert!(!is_late(&labels("1000"), 1000));
+        assert!(is_late(&labels("999"), 1000));
+        assert!(is_late(&labels("soon"), 1000) && is_late(&HashMap::new(), 1000));
     }
 
     #[test]
-    fn another_workers_container_is_an_orphan_only_past_its_deadline() {
-        assert!(!is_orphan(&labels("other", Some("1000")), "me", 1000));
-        assert!(is_orphan(&labels("other", Some("999")), "me", 1000));
-        assert!(is_orphan(&labels("me", Some("5000")), "me", 1000));
-        assert!(is_orphan(&labels("other", None), "me", 1000));
+    fn what_was_never_started_is_given_up_after_a_minute() {
+        let made = |created, never_started| Listed {
+            id: String::new(),
+            name: String::new(),
+            labels: HashMap::new(),
+            created,
+            never_started,
+        };
+        assert!(is_stillborn(&made(1_000, true), 1_061));
+        assert!(!is_stillborn(&made(1_000, true), 1_060));
+        assert!(!is_stillborn(&made(1_000, false), 5_000));
     }
 }

@@ -38,11 +38,34 @@ pub(crate) async fn beside_the_agent(worker: &str, place: &str, script: &str) ->
     docker(&[&run[..], &rest[..]].concat()).await
 }
 
+/// Kills a container's PID 1 as the kernel would, past the engine: for what a hostile program might bring about. (What
+/// the engine is told to kill wasn't killed by a program.)
+pub(crate) async fn kill_agent(id: &str) {
+    signal_agent(id, "KILL").await;
+}
+
+/// Sends a signal to a container's PID 1 from outside its namespace, where even SIGSTOP reaches it.
+pub(crate) async fn signal_agent(id: &str, signal: &str) {
+    let pid = inspect(id).await["State"]["Pid"].to_string();
+    let script = format!("kill -{signal} {pid}");
+    docker(&["run", "--rm", "--pid", "host", "--network", "none", "caisson/bash", "bash", "-c", &script]).await;
+}
+
 /// The ids of a worker's containers, whatever state they are in.
+///
+/// An engine of 20.10 may list a container until it is restarted that it no longer has; such a one isn't counted.
 pub(crate) async fn containers_of(worker: &str) -> Vec<String> {
     let filter = format!("label=caisson.worker={worker}");
     let list = docker(&["ps", "--all", "--quiet", "--no-trunc", "--filter", &filter]).await;
-    list.lines().map(str::to_owned).collect()
+    let mut there = Vec::new();
+    for id in list.lines() {
+        match try_docker(&["inspect", "--type", "container", "--format", "{{.Id}}", id]).await {
+            Err(complaint) if complaint.to_lowercase().contains("no such") => {}
+            // Whatever else is wrong with it, it is there.
+            _ => there.push(id.to_owned()),
+        }
+    }
+    there
 }
 
 /// Waits until a worker has a container that runs; its id.

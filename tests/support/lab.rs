@@ -5,10 +5,11 @@ use std::sync::Arc;
 use caisson::answer::Origin;
 use caisson::config::Config;
 use caisson::job::Bounds;
-use caisson::pipeline::Pipeline;
+use caisson::pipeline::{Cause, Pipeline};
 use caisson::plan::Policy;
 use caisson::report::{Report, WorkerReport};
 use caisson::sandbox::{SandboxError, Sandboxes, Settings};
+use caisson::store::{self, Store};
 use serde_json::Value;
 
 use super::engine::{self, Leftovers, containers_of};
@@ -31,25 +32,32 @@ impl Lab {
 
     /// With a configuration of the test's own, for what a policy is made of.
     pub(crate) async fn with(slots: usize, toml: &str) -> Lab {
+        Lab::set(slots, toml, |_| {}).await
+    }
+
+    /// With settings of the test's own too, for what no configuration says.
+    pub(crate) async fn set(slots: usize, toml: &str, change: impl FnOnce(&mut Settings)) -> Lab {
         let config = Config::parse("test.toml", toml).unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let worker = unique("lab");
-        let leftovers = Arc::new(Leftovers::of(&worker));
-        let settings = Settings {
+        let mut settings = Settings {
             engine_socket: engine::socket(),
-            runtime: None,
             first_uid: config.sandbox.first_uid,
             uids: config.sandbox.uids,
             pin_cpus: config.sandbox.pin_cpus,
             slots,
             memory_bytes: 4 << 30,
-            worker_id: worker.clone(),
-            keep: false,
+            worker_id: worker,
+            ..Settings::default()
         };
+        change(&mut settings);
+        let worker = settings.worker_id.clone();
+        let leftovers = Arc::new(Leftovers::of(&worker));
         let opened = within(60, "open the engine", Sandboxes::open(settings)).await;
         let sandboxes = opened.unwrap_or_else(|error| panic!("{error}"));
         let policy = Policy { languages: config.languages, images: config.images.allow, limits: config.limits };
         let report = WorkerReport { id: worker.clone(), version: "0".to_owned(), host: "test".to_owned() };
-        let pipeline = Pipeline { sandboxes, policy, worker: report, bounds: Bounds { body_bytes: 64 << 20 } };
+        let store = Store::open(store::Settings::default()).await.expect("a store of nothing needs nothing");
+        let pipeline = Pipeline { sandboxes, store, policy, worker: report, bounds: Bounds { body_bytes: 64 << 20 } };
         Lab { pipeline: Arc::new(pipeline), worker, _leftovers: leftovers }
     }
 
@@ -57,7 +65,11 @@ impl Lab {
         let body = serde_json::to_vec(job).expect("a job serializes");
         let run = async {
             let permit = self.pipeline.sandboxes.permit().await;
-            self.pipeline.process(&body, Origin::now(None, 1, None), permit).await
+            let outcome = self.pipeline.process(&body, Origin::now(None, 1, None), permit).await;
+            outcome.map_err(|failure| match failure.cause {
+                Cause::Sandbox(error) => error,
+                Cause::Store(error) => panic!("there is no store: {error}"),
+            })
         };
         within(JOB_SECONDS, "a job", run).await
     }

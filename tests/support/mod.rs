@@ -4,12 +4,21 @@
 //! true is asked for [`until`] it is. Nothing sleeps and hopes.
 #![allow(dead_code, reason = "each test binary uses the part it needs")]
 
+pub(crate) mod bucket;
+pub(crate) mod cases;
+pub(crate) mod chance;
+pub(crate) mod ec2;
 pub(crate) mod engine;
+pub(crate) mod engine_proxy;
+pub(crate) mod hardening;
+pub(crate) mod http;
 pub(crate) mod jobs;
 pub(crate) mod lab;
 pub(crate) mod process;
+pub(crate) mod prometheus;
 pub(crate) mod proxy;
 pub(crate) mod queue;
+pub(crate) mod runtimes;
 pub(crate) mod worker;
 
 use std::time::Duration;

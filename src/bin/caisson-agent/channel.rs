@@ -5,7 +5,7 @@
 
 use std::io;
 
-use caisson::protocol::{CHUNK, Event, FrameError, HEADER, Header, Request, kind};
+use caisson::protocol::{CHUNK, Event, FrameError, HEADER, Header, Request, SEAL, Sealer, kind};
 
 use crate::sys;
 
@@ -19,6 +19,7 @@ pub(crate) struct Channel {
     output: Vec<u8>,
     written: usize,
     output_sequence: u32,
+    sealer: Sealer,
 }
 
 impl Channel {
@@ -29,10 +30,16 @@ impl Channel {
             input: Vec::with_capacity(2 * CHUNK),
             input_sequence: 0,
             closed: false,
-            output: Vec::with_capacity(CHUNK + HEADER),
+            output: Vec::with_capacity(HEADER + CHUNK + SEAL),
             written: 0,
             output_sequence: 0,
+            sealer: Sealer::default(),
         }
+    }
+
+    /// Everything sent from here on bears the seal of this key.
+    pub(crate) fn seal_with(&mut self, key: [u8; 16]) {
+        self.sealer = Sealer::new(key);
     }
 
     /// The next request, or `None` when the worker has closed its end.
@@ -79,6 +86,7 @@ impl Channel {
         self.output.clear();
         self.output.extend_from_slice(&event.encode(self.output_sequence));
         self.output_sequence = self.output_sequence.wrapping_add(1);
+        self.seal();
         self.drain()
     }
 
@@ -97,8 +105,15 @@ impl Channel {
         let header = Header { length, kind, sequence: self.output_sequence };
         self.output[..HEADER].copy_from_slice(&header.encode());
         self.output_sequence = self.output_sequence.wrapping_add(1);
+        self.seal();
         self.flush()?;
         Ok(length)
+    }
+
+    /// Seals the frame that waits to be written.
+    fn seal(&mut self) {
+        let seal = self.sealer.seal(&self.output);
+        self.output.extend_from_slice(&seal);
     }
 
     pub(crate) fn is_idle(&self) -> bool {

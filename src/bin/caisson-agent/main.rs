@@ -110,10 +110,11 @@ fn prepare() -> Result<Agent, Failure> {
 fn serve(agent: &mut Agent, channel: &mut Channel) -> Result<(), Failure> {
     while let Some(request) = channel.next().attempt("read a request")? {
         match request {
-            Request::Hello { version, nonce } => {
+            Request::Hello { version, nonce, key } => {
                 if version != VERSION {
                     return Err(io::Error::from_raw_os_error(libc::EPROTO)).attempt("agree on the protocol");
                 }
+                channel.seal_with(key);
                 let ready = Event::Ready {
                     version: VERSION,
                     nonce,

@@ -220,7 +220,10 @@ impl Run<'_> {
         }
     }
 
-    /// Takes what is left in the pipes, within the limit. Nobody is alive to write more.
+    /// Takes what is left in the pipes, within the limit. Nobody is alive to write more, but a pipe may still be held open:
+    /// by descriptors in the queues of sockets that lie in each other's, which the kernel collects some milliseconds later,
+    /// with whatever else lies there. It is waited for, so that the next program finds none of it; one that stays (gVisor
+    /// never collects them) means that the sandbox is used up.
     fn drain(&mut self) -> io::Result<()> {
         let limit = self.step.output_bytes;
         loop {
@@ -231,6 +234,12 @@ impl Run<'_> {
             let output = if self.stdout.is_open(limit) { &mut self.stdout } else { &mut self.stderr };
             if !output.is_open(limit) {
                 return Ok(());
+            }
+            // Something to read, or the end.
+            let mut watched = [sys::watch(output.watchable(true), libc::POLLIN)];
+            sys::poll(&mut watched, SWEEP.as_millis() as i32)?;
+            if watched[0].revents == 0 {
+                return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
             }
             output.relay(self.channel, limit)?;
         }

@@ -21,6 +21,12 @@ pub(crate) fn set_dumpable(dumpable: bool) -> io::Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, libc::c_ulong::from(dumpable), 0, 0, 0) }.into()).map(drop)
 }
 
+/// Whether a seccomp filter holds for this process: the engine's profile, before it has put one on itself.
+pub(crate) fn is_filtered() -> bool {
+    // SAFETY: takes plain integers and changes nothing.
+    unsafe { libc::prctl(libc::PR_GET_SECCOMP, 0, 0, 0, 0) == libc::SECCOMP_MODE_FILTER as i32 }
+}
+
 pub(crate) fn set_umask(mask: libc::mode_t) {
     // SAFETY: takes a plain integer and can't fail.
     unsafe { libc::umask(mask) };

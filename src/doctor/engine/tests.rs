@@ -65,6 +65,23 @@ fn an_engine_without_seccomp_is_broken() {
     assert_eq!(verdict(&judge(&facts, None, None, false), &SECCOMP), Verdict::Broken);
 }
 
+/// As the engine itself puts its options together, with each module there or not.
+#[test]
+fn apparmor_and_remapped_users_are_good_where_they_are_and_never_required() {
+    for (apparmor, userns) in [(false, false), (false, true), (true, false), (true, true)] {
+        let there = [("name=apparmor", apparmor), ("name=seccomp,profile=default", true), ("name=userns", userns)];
+        let security_options = there.iter().filter(|(_, there)| *there).map(|(name, _)| (*name).to_owned()).collect();
+        let facts = EngineFacts { security_options, ..debian_12() };
+        let findings = judge(&facts, None, Some(ROOMY), false);
+        let expected = |there| if there { Verdict::Good } else { Verdict::Note };
+        assert_eq!(verdict(&findings, &MODULE), expected(apparmor), "{facts:?}");
+        assert_eq!(verdict(&findings, &USERS), expected(userns), "{facts:?}");
+        assert_eq!(verdict(&findings, &SECCOMP), Verdict::Good);
+        assert_eq!(facts.has_security_option("apparmor"), apparmor);
+        assert_eq!(facts.remaps_users(), userns);
+    }
+}
+
 #[test]
 fn a_full_disk_is_broken_a_nearly_full_one_a_warning_and_an_unseen_one_a_note() {
     let with = |free_bytes, free_inodes, inodes| {

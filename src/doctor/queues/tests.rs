@@ -19,7 +19,7 @@ fn answer(name: &str) -> Answer {
 }
 
 fn facts() -> QueuesFacts {
-    QueuesFacts { incoming: answer("jobs"), outgoing: answer("results"), visibility_timeout_s: 60, wait_time_s: 20 }
+    QueuesFacts { incoming: vec![answer("jobs")], outgoing: answer("results"), visibility_timeout_s: 60, wait_time_s: 20 }
 }
 
 /// What isn't good, but for that which can't be tried.
@@ -38,7 +38,7 @@ fn ordinary_queues_are_good_and_what_wasnt_tried_is_said() {
 #[test]
 fn a_queue_that_doesnt_answer_is_broken_and_nothing_else_is_guessed_of_it() {
     let mut facts = facts();
-    facts.incoming.attributes = Err("failed to read the queue's attributes: Access Denied".to_owned());
+    facts.incoming[0].attributes = Err("failed to read the queue's attributes: Access Denied".to_owned());
     assert_eq!(told(&facts), [(REACHABLE.id, Verdict::Broken)]);
 }
 
@@ -64,7 +64,7 @@ fn what_loses_or_repeats_jobs_is_told() {
         told(&facts)
     };
     let of_incoming = |facts: &mut QueuesFacts, change: fn(&mut Attributes)| {
-        change(facts.incoming.attributes.as_mut().expect("it answered"));
+        change(facts.incoming[0].attributes.as_mut().expect("it answered"));
     };
     let mut one = facts();
     of_incoming(&mut one, |attributes| attributes.max_receive_count = Some(1));

@@ -113,8 +113,17 @@ pub(super) fn kernel_files(view: View<'_>) -> Finding {
                 open.push(format!("{target} isn't mounted read-only"));
             }
         }
-        let groups = mounts(view).filter(|mount| mount.kind.starts_with("cgroup") && !mount.has("ro"));
-        open.extend(groups.map(|mount| format!("{} isn't mounted read-only", mount.target)));
+        let groups: Vec<Mount<'_>> =
+            mounts(view).filter(|mount| mount.kind.starts_with("cgroup") && !mount.has("ro")).collect();
+        // Version 1's groups can't be mounted read-only from within a user namespace. They belong to the host's root, who
+        // isn't in it, so that not even the container's own root could write there.
+        if open.is_empty() && !groups.is_empty() && view.asked.remapped && !groups.iter().any(Mount::is_writable) {
+            return KERNEL_FILES.note(
+                "the cgroups aren't mounted read-only; they belong to nobody in the sandbox's user namespace",
+                "nobody in a sandbox can write there, root or not. Version 2 of the cgroups is mounted read-only",
+            );
+        }
+        open.extend(groups.iter().map(|mount| format!("{} isn't mounted read-only", mount.target)));
     }
     if open.is_empty() {
         return KERNEL_FILES.good("/proc/sys, /sys and the cgroups are read-only");

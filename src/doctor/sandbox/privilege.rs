@@ -102,8 +102,8 @@ pub(super) fn seccomp(view: View<'_>) -> Finding {
     if view.has_own_kernel() {
         return SECCOMP.note(
             measured,
-            "the runtime answers system calls itself, and its own filter stands between it and the host's kernel. gVisor takes \
-             the profile as well when its runtimeArgs have --oci-seccomp",
+            "the runtime answers system calls itself, and its own filter stands between it and the host's kernel. The agent puts \
+             the profile's refusals on each program by itself",
         );
     }
     SECCOMP.broken(

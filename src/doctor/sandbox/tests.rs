@@ -19,6 +19,7 @@ fn asked(facts: &str) -> Asked {
         host_kernel: Facts::parse(facts).one("kernel").unwrap_or_default().to_owned(),
         host_swaps: true,
         apparmor: facts == V2,
+        remapped: false,
     }
 }
 
@@ -97,6 +98,21 @@ fn each_wall_that_is_missing_is_told_as_that_one() {
     );
     is_told(V2, "16777216 16384 allowed", "16777216 4094632 allowed", PLACES, Verdict::Broken);
     is_told(V2, "confined-by docker-default (enforce)", "confined-by unconfined", MODULE, Verdict::Warning);
+}
+
+#[test]
+fn cgroups_that_arent_mounted_read_only_are_a_note_where_nobody_inside_can_own_them() {
+    let with = |outcome: &str| {
+        let options = "nosuid,nodev,noexec,relatime 0 0";
+        let read_only = format!(" cgroup ro,{options} refused EROFS");
+        assert!(V1.contains(&read_only));
+        V1.replace(&read_only, &format!(" cgroup rw,{options} {outcome}"))
+    };
+    let refused = probe(&with("refused EACCES"));
+    let remapped = Asked { remapped: true, ..asked(V1) };
+    assert_eq!(told(&refused, &remapped), [(KERNEL_FILES.id, Verdict::Note)]);
+    assert_eq!(told(&refused, &asked(V1)), [(KERNEL_FILES.id, Verdict::Broken)]);
+    assert!(told(&probe(&with("allowed")), &remapped).contains(&(KERNEL_FILES.id, Verdict::Broken)));
 }
 
 #[test]

@@ -9,9 +9,13 @@ use super::*;
 use crate::capture::Capture;
 use crate::limits::Limits;
 use crate::report::{ImageReport, Lease, LimitsReport, Stream, Timeline, WorkerReport};
+use crate::sha256::Sha256;
 use crate::verdict::Verdict;
 
 const MIB: usize = 1 << 20;
+
+/// Bytes of a stream whose hash isn't looked at again.
+const LONG: usize = 20_000;
 
 fn step(stdout: &[u8], stderr: &[u8]) -> StepReport {
     let stream = |bytes: &[u8]| {
@@ -32,10 +36,12 @@ fn step(stdout: &[u8], stderr: &[u8]) -> StepReport {
         stdout_base64: stdout.base64,
         stdout_total_bytes: stdout.total_bytes,
         stdout_truncated: stdout.truncated,
+        stdout_sha256: stdout.sha256.map(|sha256| sha256.to_string()),
         stderr: stderr.text,
         stderr_base64: stderr.base64,
         stderr_total_bytes: stderr.total_bytes,
         stderr_truncated: stderr.truncated,
+        stderr_sha256: stderr.sha256.map(|sha256| sha256.to_string()),
     }
 }
 
@@ -60,6 +66,8 @@ fn report(tests: impl IntoIterator<Item = StepReport>) -> Report {
         redelivered: false,
         lease: Lease::Held,
         message_id: Some("0a6f6f80-0c5d-44d7-9d2e-5b44a3a7f4a0".to_owned()),
+        trace_id: None,
+        trace: Default::default(),
         worker: WorkerReport { id: "w-1".to_owned(), version: "0.1.0".to_owned(), host: "ip-10-0-0-1".to_owned() },
         image: Some(ImageReport { reference: "python:3".to_owned(), digest: format!("sha256:{}", "0".repeat(64)) }),
         sandbox: None,
@@ -97,13 +105,19 @@ fn shown(text: &Option<String>, base64: &Option<String>) -> Option<Vec<u8>> {
 fn assert_beginnings(before: &StepReport, after: &StepReport) {
     let (printed, printed_errors) =
         (shown(&before.stdout, &before.stdout_base64), shown(&before.stderr, &before.stderr_base64));
-    for (printed, shown, marked) in [
-        (printed, shown(&after.stdout, &after.stdout_base64), after.stdout_truncated),
-        (printed_errors, shown(&after.stderr, &after.stderr_base64), after.stderr_truncated),
+    for (printed, shown, marked, hash) in [
+        (printed, shown(&after.stdout, &after.stdout_base64), after.stdout_truncated, &after.stdout_sha256),
+        (printed_errors, shown(&after.stderr, &after.stderr_base64), after.stderr_truncated, &after.stderr_sha256),
     ] {
+        let is_gone = shown.is_none();
         let (printed, shown) = (printed.expect("it was there"), shown.unwrap_or_default());
         assert!(printed.starts_with(&shown));
         assert_eq!(marked, shown.len() < printed.len());
+        // The hash is the last thing to go, and only goes where no stream is shown at all.
+        assert!(hash.is_some() == marked || (hash.is_none() && is_gone), "{hash:?}");
+        // Without optimisation hashing is slow: long streams are left to the tests with few of them.
+        let is_right = |hash: &String| printed.len() > LONG || *hash == Sha256::of(&printed).to_string();
+        assert!(hash.as_ref().is_none_or(is_right), "{hash:?}");
     }
     assert_eq!(
         (before.verdict, before.cpu_time_ms, before.stdout_total_bytes, before.stderr_total_bytes),
@@ -133,7 +147,10 @@ fn a_hundred_full_streams_of_the_worst_bytes_fit_and_fill_the_message() {
     let worst: [&[u8]; 5] = [b"\0", b"\"", "\u{ffff}".as_bytes(), b"\xff\xfe", "😀".as_bytes()];
     for unit in worst {
         let stream = unit.repeat(65_536 / unit.len());
-        let before = report((0..100).map(|_| step(&stream, &stream)));
+        // As captured streams are that are this long: their hashes are known already.
+        let sha256 = Some(Sha256::of(&stream).to_string());
+        let full = StepReport { stdout_sha256: sha256.clone(), stderr_sha256: sha256, ..step(&stream, &stream) };
+        let before = report((0..100).map(|_| full.clone()));
         for max_bytes in [MIB, 256 << 10, 100_000] {
             let after = written(&before, max_bytes);
             assert_eq!(after.tests.len(), 100, "{unit:?}");
@@ -172,8 +189,10 @@ fn two_thousand_tests_fit_with_all_their_figures() {
     let after = written(&before, MIB);
     assert_eq!(after.tests.len(), 2_000);
     assert!(after.tests.iter().all(|test| test.step.stdout.as_ref().is_some_and(|text| text.len() > 100)));
-    let bare = escape::json(&without_streams(&before, MIB)).len();
-    assert!((400_000..500_000).contains(&bare), "{bare}");
+    for (bare, range) in [(without_hashes(&before, MIB), 400_000..500_000), (without_streams(&before, MIB), 700_000..850_000)] {
+        let bare = escape::json(&bare).len();
+        assert!(range.contains(&bare), "{bare}");
+    }
 }
 
 #[test]
@@ -207,11 +226,19 @@ fn every_character_takes_the_bytes_that_are_counted_for_it() {
 
 #[test]
 fn the_common_cap_is_the_largest_that_fits() {
-    assert_eq!(fit::common_cap(vec![], 0), usize::MAX);
-    assert_eq!(fit::common_cap(vec![5, 5], 10), usize::MAX);
-    assert_eq!(fit::common_cap(vec![5, 6], 10), 5);
-    assert_eq!(fit::common_cap(vec![100, 1, 100], 21), 10);
-    assert_eq!(fit::common_cap(vec![7, 7], 0), 0);
+    let cap = |lengths: &[usize], when_cut, room| {
+        fit::common_cap(lengths.iter().map(|whole| fit::Length { whole: *whole, when_cut }).collect(), room)
+    };
+    assert_eq!(cap(&[], 0, 0), usize::MAX);
+    assert_eq!(cap(&[5, 5], 0, 10), usize::MAX);
+    assert_eq!(cap(&[5, 6], 0, 10), 5);
+    assert_eq!(cap(&[100, 1, 100], 0, 21), 10);
+    assert_eq!(cap(&[7, 7], 0, 0), 0);
+    // A hash takes its room from the stream that is cut, and from no other.
+    assert_eq!(cap(&[5, 5], 80, 10), usize::MAX);
+    assert_eq!(cap(&[5, 100], 80, 95), 10);
+    assert_eq!(cap(&[5, 100, 100], 80, 185), 10);
+    assert_eq!(cap(&[100, 100], 80, 100), 0);
 }
 
 /// Bytes that are escaped, multi-byte, invalid, or nothing special.
@@ -229,6 +256,27 @@ fn printed() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_report_is_whole_from_its_own_length_on_and_cut_below_it(
+        steps in prop::collection::vec((printed(), printed()), 1..8),
+        below in 1usize..300,
+    ) {
+        let before = report(steps.iter().map(|(stdout, stderr)| step(stdout, stderr)));
+        let length = escape::json(&before).len();
+        for max_bytes in [length, length + 1, length + below] {
+            let message = whole(&before, max_bytes);
+            prop_assert_eq!(message.as_ref().map(String::len), Some(length));
+            prop_assert_eq!(message, Some(to_message(&before, max_bytes)));
+        }
+        for max_bytes in [length - 1, length.saturating_sub(below).max(2_000)] {
+            prop_assert!(max_bytes >= length || whole(&before, max_bytes).is_none());
+            prop_assert!(to_message(&before, max_bytes).len() <= max_bytes.max(1_999));
+            if max_bytes >= 2_000 {
+                written(&before, max_bytes);
+            }
+        }
+    }
 
     #[test]
     fn any_streams_fit_read_back_and_are_beginnings(

@@ -5,13 +5,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Broken, SILENCE, Sandbox, agent_failure, used_up};
+use super::{Broken, Sandbox, agent_failure, used_up};
 use crate::protocol::{CHUNK, Ended, Event, Request, Stdin, Step};
-use crate::sandbox::SandboxError;
-use crate::sandbox::conversation::Conversation;
-
-/// How long the engine may take to tell of a container's end.
-const FATE: Duration = Duration::from_secs(10);
+use crate::sandbox::conversation::{Conversation, Lost};
+use crate::sandbox::{SandboxError, Shared};
 
 /// How a step went.
 #[derive(Debug)]
@@ -62,14 +59,15 @@ impl Sandbox {
         mut input: Option<&mut mpsc::Receiver<Vec<u8>>>,
         output: &mut (dyn FnMut(bool, &[u8]) + Send),
     ) -> Result<StepOutcome, SandboxError> {
-        let longest = Duration::from_micros(step.wall_time_us) + SILENCE;
+        let longest = Duration::from_micros(step.wall_time_us) + self.shared.settings.patience.silence;
         if let Err(error) = self.begin(step, stdin).await {
             // Before any program ran it is ours; later, an agent that doesn't take a step any more is evidence.
-            return if self.touched { self.broken(error.to_string()).await.map(Into::into) } else { Err(error) };
+            return if self.touched { self.broken(error.into()).await.map(Into::into) } else { Err(error) };
         }
         self.touched = true;
-        let deadline = Instant::now() + longest;
-        let detail = loop {
+        let mut deadline = Instant::now() + longest;
+        let mut is_asked = false;
+        let cause = loop {
             let conversation = self.conversation.as_mut().ok_or_else(used_up)?;
             let event = tokio::select! {
                 event = timeout_at(deadline, conversation.next()) => event,
@@ -86,27 +84,35 @@ impl Sandbox {
                 Ok(Ok(Event::Stdout(data))) => output(true, &data),
                 Ok(Ok(Event::Stderr(data))) => output(false, &data),
                 Ok(Ok(Event::Ended(ended))) => return Ok(StepOutcome::Ended(ended)),
-                Ok(Ok(Event::Failed { operation, errno })) => break agent_failure(&operation, errno).to_string(),
-                Ok(Ok(other)) => break format!("the agent said {other:?}"),
-                Ok(Err(lost)) => break lost.to_string(),
-                Err(_) => break "the agent fell silent".to_owned(),
+                Ok(Ok(Event::Failed { operation, errno })) => break agent_failure(&operation, errno).into(),
+                Ok(Ok(other)) => break Cause::Said(format!("the agent said {other:?}")),
+                Ok(Err(lost)) => break lost.into(),
+                // An engine that hung until now has the answer in hand still; one that still hangs is no silent agent.
+                Err(_) if !is_asked => {
+                    is_asked = true;
+                    self.shared.engine.ping().await?;
+                    deadline = Instant::now() + self.shared.settings.patience.goodbye;
+                }
+                Err(_) => break Cause::Said("the agent fell silent".to_owned()),
             }
         };
-        self.broken(detail).await.map(Into::into)
+        self.broken(cause).await.map(Into::into)
     }
 
     async fn begin(&mut self, step: Step, stdin: &[u8]) -> Result<(), SandboxError> {
         let takes_bytes = matches!(step.stdin, Stdin::Bytes(_));
+        let silence = self.shared.settings.patience.silence;
         let sent = async {
             self.send(&Request::Step(step)).await?;
             if takes_bytes { self.send_data(stdin).await } else { Ok(()) }
         };
-        timeout(SILENCE, sent).await.map_err(|_| SandboxError::NotReady(SILENCE))?
+        timeout(silence, sent).await.map_err(|_| SandboxError::NotReady(silence))?
     }
 
-    /// Finds out whose doing it was that the conversation broke off: the program's if the engine is well and says that
-    /// the container died (or has an agent that no longer talks), ours if the engine is away.
-    pub(super) async fn broken(&mut self, detail: String) -> Result<Broken, SandboxError> {
+    /// Finds out whose doing it was that the conversation broke off. The program's, if the engine is well and says that
+    /// the container died from inside or has an agent that no longer talks; ours, if the engine is away, was away, or
+    /// was told by somebody to kill it, or if only our connection was cut, which ends the agent too.
+    pub(super) async fn broken(&mut self, cause: Cause) -> Result<Broken, SandboxError> {
         if let Some(conversation) = self.conversation.take() {
             let complaint = conversation.complaint();
             if !complaint.is_empty() {
@@ -114,12 +120,56 @@ impl Sandbox {
             }
             conversation.hang_up().await;
         }
-        self.shared.engine.remove(&self.id).await?;
-        let fate = self.shared.fates.of(&self.id, FATE).await;
-        self.shared.engine.ping().await?;
-        match fate {
-            Some(fate) => Ok(Broken { oom: fate.oom, detail }),
-            None => Err(SandboxError::Conversation(format!("{detail}, and the engine doesn't say how it ended"))),
+        let Shared { engine, fates, settings, .. } = &*self.shared;
+        let limit = settings.patience.fate;
+        let (fate, detail) = match cause {
+            Cause::Ended(detail) => {
+                // Left alone first: once we have it killed, what ended it can't be told any more.
+                let fate = fates.of(&self.id, limit).await;
+                engine.remove(&self.id).await?;
+                engine.ping().await?;
+                if let Some(disturbance) = fate.and_then(|fate| fate.disturbance()) {
+                    return Err(SandboxError::Disturbed(format!("{detail}, and {disturbance}")));
+                }
+                (fate, detail)
+            }
+            Cause::Said(detail) => {
+                engine.remove(&self.id).await?;
+                let fate = fates.of(&self.id, limit).await;
+                engine.ping().await?;
+                (fate, detail)
+            }
+        };
+        let Some(fate) = fate else {
+            fates.listen_anew();
+            return Err(SandboxError::Disturbed(format!("{detail}, and the engine doesn't say how it ended")));
+        };
+        Ok(Broken { oom: fate.oom, detail })
+    }
+}
+
+/// Why a conversation is over.
+pub(super) enum Cause {
+    /// It ended, with the container or without it.
+    Ended(String),
+    /// The agent said something that it shouldn't, or nothing for too long.
+    Said(String),
+}
+
+impl From<SandboxError> for Cause {
+    fn from(error: SandboxError) -> Cause {
+        match error {
+            SandboxError::Conversation(reason) => Cause::Ended(reason),
+            other => Cause::Said(other.to_string()),
+        }
+    }
+}
+
+impl From<Lost> for Cause {
+    fn from(lost: Lost) -> Cause {
+        match lost {
+            Lost::Ended(reason) => Cause::Ended(reason),
+            Lost::Frame(error) => Cause::Said(error.to_string()),
         }
     }
 }

@@ -2,6 +2,8 @@
 # Tries: to change the kernel's settings and the container's limits through files. Opens without writing, so that nothing
 # breaks where one should ever succeed. Stopped by: /proc/sys, /sys and the cgroups are read-only, and Landlock.
 attempt() {
+    # The engine covers some files with /dev/null itself; what is written there is nobody's.
+    [[ -c $1 && $(stat -c %t:%T "$1") == 1:3 ]] && return
     (: >>"$1") 2>/dev/null && echo "opened for writing: $1"
 }
 for file in /proc/sysrq-trigger /proc/sys/kernel/{core_pattern,modprobe,hotplug,hostname,domainname,randomize_va_space,ns_last_pid,unprivileged_userns_clone} \

@@ -1,5 +1,5 @@
-// Tries: to use terminals: opens a pair of its own, makes it its terminal, puts words into its input, looks for those of
-// others. Stopped by: a pair of one's own reaches nobody else, and there are no others.
+// Tries: to use terminals: looks for those of others, makes a stream its terminal, and makes pairs of its own until the
+// host's number of them (kernel.pty.max) is used up. Stopped by: there are none, and the device that makes them is closed.
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
@@ -21,14 +21,11 @@ int main(void) {
         if (ioctl(stream, TIOCSCTTY, 1) == 0) printf("stream %d became the terminal\n", stream);
         if (ioctl(stream, TIOCCONS) == 0) printf("stream %d became the console\n", stream);
     }
-    // As many pairs as the descriptors allow; the next test must find none of them.
-    for (int pairs = 0; pairs < 100; pairs++) {
-        int pair = posix_openpt(O_RDWR | O_NOCTTY);
-        if (pair < 0) break;
-        unlockpt(pair);
-        int end = open(ptsname(pair), O_RDWR | O_NOCTTY);
-        if (end >= 0) write(end, "accepted\n", 9);
-    }
+    const char *makers[] = {"/dev/ptmx", "/dev/pts/ptmx"};
+    const int modes[] = {O_RDWR, O_RDONLY, O_WRONLY};
+    for (int maker = 0; maker < 2; maker++)
+        for (int mode = 0; mode < 3; mode++)
+            if (open(makers[maker], modes[mode] | O_NOCTTY) >= 0) printf("%s makes terminals\n", makers[maker]);
     puts("ok");
     return 0;
 }

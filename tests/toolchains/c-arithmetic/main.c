@@ -56,7 +56,8 @@ int main(void) {
     regex_t pattern;
     regmatch_t match[2];
     regcomp(&pattern, "([0-9]+)$", REG_EXTENDED);
-    printf("%d %d\n", regexec(&pattern, "ab12", 2, match, 0), (int)match[1].rm_so);
+    int outcome = regexec(&pattern, "ab12", 2, match, 0);
+    printf("%d %d\n", outcome, (int)match[1].rm_so);
     struct tm day = {.tm_year = 124, .tm_mon = 1, .tm_mday = 30};
     time_t moment = mktime(&day);
     char date[40];

@@ -10,11 +10,13 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/msg.h>
 #include <sys/personality.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/sem.h>
@@ -68,6 +70,9 @@ static void processes(void) {
     SEE("personality(ADDR_NO_RANDOMIZE)", personality(ADDR_NO_RANDOMIZE));
     SEE("prlimit of another process", prlimit(getppid(), RLIMIT_NOFILE, NULL, &(struct rlimit){0, 0}));
     SEE("setpriority(PRIO_USER)", setpriority(PRIO_USER, 0, 10));
+    SEE("fcntl(F_SETOWN)", fcntl(0, F_SETOWN, getpid()));
+    SEE("fcntl(F_SETOWN_EX)", fcntl(0, F_SETOWN_EX, &(struct f_owner_ex){F_OWNER_PID, getpid()}));
+    SEE("prctl(PR_SCHED_CORE)", prctl(62, 1, 0, 0, 0));
     SEE("sched_setscheduler(SCHED_FIFO)", sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){1}));
     SEE("nice(-1)", nice(-1));
 }
@@ -105,6 +110,7 @@ static void files(void) {
     SEE("chown to root", chown("/tmp", 0, 0));
     SEE("/dev/tty", open("/dev/tty", O_RDWR));
     SEE("/dev/kmsg", open("/dev/kmsg", O_RDONLY));
+    SEE("posix_openpt", posix_openpt(O_RDWR));
     SEE("/dev/fuse", open("/dev/fuse", O_RDWR));
     SEE("/dev/urandom", open("/dev/urandom", O_RDONLY));
     SEE("/proc/1/environ", open("/proc/1/environ", O_RDONLY));

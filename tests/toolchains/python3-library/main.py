@@ -117,9 +117,10 @@ def system():
         getpass.getuser()
     except (KeyError, OSError):
         print("the user has no name")
-    master, slave = pty.openpty()
-    os.write(slave, b"terminal\n")
-    print(os.read(master, 100))
+    try:
+        pty.openpty()
+    except OSError:
+        print("no terminals")
     print(io.open("/dev/null", "w").write("gone"), len(os.listdir("/proc/self/fd")) < 20)
 
 

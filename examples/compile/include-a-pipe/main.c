@@ -1,0 +1,5 @@
+#include "pipe.h"
+
+int main(void) {
+    return 0;
+}

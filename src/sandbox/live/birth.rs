@@ -1,0 +1,212 @@
+//! From a place on the host to a container whose agent has answered, for a job that waits or for one that will come.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tokio::time::timeout;
+
+use super::agent_failure;
+use crate::crash;
+use crate::protocol::{Event, Request, VERSION};
+use crate::report::SandboxReport;
+use crate::sandbox::conversation::{Conversation, Lost};
+use crate::sandbox::engine::Removal;
+use crate::sandbox::janitor::Remains;
+use crate::sandbox::owned::Ownership;
+use crate::sandbox::spec::{AGENT_PROCESSES, START_MEMORY_BYTES, START_PIDS, Spec, profile_id};
+use crate::sandbox::{SandboxError, Shared, agent};
+
+/// What a container is made from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wish<'a> {
+    /// The image's id.
+    pub(crate) image: &'a str,
+    pub(crate) memory_bytes: u64,
+    pub(crate) processes: u64,
+    pub(crate) disk_bytes: u64,
+    pub(crate) uid: u32,
+    pub(crate) cpu: Option<usize>,
+    pub(crate) labels: &'a HashMap<String, String>,
+}
+
+/// A container in which nothing has run yet. It doesn't end itself when dropped; it is soon part of what does.
+#[derive(Debug)]
+pub(crate) struct Born {
+    pub(crate) id: String,
+    pub(crate) ownership: Ownership,
+    pub(crate) conversation: Conversation,
+    /// What the kernel holds it to: memory in bytes, and pids with the agent's.
+    pub(crate) in_force: (u64, u64),
+    pub(crate) confinement: SandboxReport,
+}
+
+/// Makes a container and greets its agent. `held` (a slot, say) comes back with it, or with the error when the container
+/// is gone again; where it can't be removed, the janitor keeps what is held until it can.
+pub(crate) async fn birth<H: Send + 'static>(
+    shared: &Arc<Shared>,
+    wish: Wish<'_>,
+    held: H,
+) -> Result<(Born, H), SandboxError> {
+    let volume = shared.agent.get_or_try_init(|| agent::install(&shared.engine)).await?;
+    let (error, held) = match attempt(shared, wish, held, volume).await {
+        Ok(born) => return Ok(born),
+        Err(failure) => failure,
+    };
+    let (SandboxError::Engine(engine_error), Some(held)) = (&error, held) else { return Err(error) };
+    if !engine_error.reason.contains(agent::PROGRAM) {
+        return Err(error);
+    }
+    // The engine names the agent: it couldn't be started. There are two causes that can be mended, once.
+    if engine_error.reason.contains("permission denied") {
+        tracing::info!(runtime = shared.settings.runtime, "this runtime starts only readable programs; using a readable agent");
+        shared.readable_agent.store(true, Ordering::Relaxed);
+    } else {
+        // Somebody removed the volume meanwhile (another worker that ended, or a prune), and the engine made an empty
+        // one in its place.
+        tracing::info!(volume, "the agent's volume is empty; filling it again");
+        agent::fill(&shared.engine, volume).await?;
+    }
+    attempt(shared, wish, held, volume).await.map_err(|(error, _)| error)
+}
+
+async fn attempt<H: Send + 'static>(
+    shared: &Arc<Shared>,
+    wish: Wish<'_>,
+    held: H,
+    volume: &str,
+) -> Result<(Born, H), (SandboxError, Option<H>)> {
+    let mut unborn = Unborn { shared, id: None, holds: Some((shared.owned.new_name(), held)) };
+    match unborn.try_all(wish, volume).await {
+        Ok((id, conversation, confinement)) => {
+            let (ownership, held) = unborn.holds.take().expect("they are taken once");
+            let in_force = (
+                wish.memory_bytes.max(START_MEMORY_BYTES),
+                (wish.processes + AGENT_PROCESSES).max(START_PIDS),
+            );
+            Ok((Born { id, ownership, conversation, in_force, confinement }, held))
+        }
+        Err(error) => {
+            let held = unborn.remove(&error).await;
+            Err((error, held))
+        }
+    }
+}
+
+/// A container on its way. Dropped before it is there (a cancelled job), it goes to the janitor.
+struct Unborn<'a, H: Send + 'static> {
+    shared: &'a Arc<Shared>,
+    /// `None` until the engine has told it.
+    id: Option<String>,
+    holds: Option<(Ownership, H)>,
+}
+
+impl<H: Send + 'static> Unborn<'_, H> {
+    async fn try_all(
+        &mut self,
+        wish: Wish<'_>,
+        volume: &str,
+    ) -> Result<(String, Conversation, SandboxReport), SandboxError> {
+        let shared = self.shared;
+        let runtime = shared.settings.runtime.as_deref();
+        let agent_program =
+            if shared.readable_agent.load(Ordering::Relaxed) { agent::READABLE_PROGRAM } else { agent::PROGRAM };
+        let cpus = wish.cpu.map(|cpu| cpu.to_string());
+        let spec = Spec {
+            image: wish.image,
+            memory_bytes: wish.memory_bytes,
+            processes: wish.processes,
+            disk_bytes: wish.disk_bytes,
+            uid: wish.uid,
+            cpus: cpus.as_deref(),
+            runtime,
+            agent_volume: volume,
+            agent_program,
+            keep: shared.settings.keep,
+            labels: wish.labels,
+        };
+        let name = self.holds.as_ref().map_or("", |(ownership, _)| ownership.name());
+        let id = shared.engine.create(name, shared.weakened(spec.create_body())).await?;
+        self.id = Some(id.clone());
+        shared.fates.expect(&id);
+        crash::point!("created");
+        let attached = shared.engine.attach(&id).await?;
+        shared.engine.start(&id).await?;
+        crash::point!("started");
+        let mut conversation = Conversation::new(attached, *uuid::Uuid::new_v4().as_bytes());
+        let greeted = timeout(shared.settings.patience.ready, greet(&mut conversation)).await;
+        let greeting = greeted.map_err(|_| SandboxError::NotReady(shared.settings.patience.ready))??;
+        if greeting.network {
+            return Err(SandboxError::Network);
+        }
+        crash::point!("first_frame");
+        let confinement = SandboxReport {
+            profile: profile_id(runtime, agent_program),
+            runtime: shared.settings.runtime.clone(),
+            landlock: greeting.landlock,
+            cgroup: greeting.cgroup,
+            pinned: wish.cpu.is_some(),
+        };
+        Ok((id, conversation, confinement))
+    }
+
+    /// After a failure: what is held is free if the engine says that the container is gone.
+    async fn remove(mut self, error: &SandboxError) -> Option<H> {
+        // Where the engine refused to make it, there is nothing to remove. Where the call was cut off there may be, by
+        // the name that is ours alone.
+        let refused = matches!(error, SandboxError::Engine(error) if error.status.is_some());
+        let gone = match &self.id {
+            None if refused => true,
+            None => false,
+            Some(id) => matches!(self.shared.engine.remove(id).await, Ok(Removal::Gone | Removal::Absent)),
+        };
+        if !gone {
+            return None;
+        }
+        if let Some(id) = &self.id {
+            self.shared.fates.forget(id);
+        }
+        self.holds.take().map(|(_, held)| held)
+    }
+}
+
+impl<H: Send + 'static> Drop for Unborn<'_, H> {
+    fn drop(&mut self) {
+        if let Some((ownership, held)) = self.holds.take() {
+            let id = self.id.take().unwrap_or_else(|| ownership.name().to_owned());
+            self.shared.janitor.clear_away(Remains { id, ownership, conversation: None }, held);
+        }
+    }
+}
+
+/// What the agent says of the place it finds itself in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Greeting {
+    network: bool,
+    landlock: u8,
+    cgroup: u8,
+}
+
+/// Says hello and hears it back.
+pub(crate) async fn greet(conversation: &mut Conversation) -> Result<Greeting, SandboxError> {
+    let nonce = u64::from_le_bytes(first_eight(uuid::Uuid::new_v4().as_bytes()));
+    let answer = async {
+        conversation.send(&Request::Hello { version: VERSION, nonce, key: conversation.key() }).await?;
+        conversation.next().await
+    };
+    let lost: Lost = match answer.await {
+        Ok(Event::Ready { version: VERSION, nonce: echoed, network, landlock, cgroup }) if echoed == nonce => {
+            return Ok(Greeting { network, landlock, cgroup });
+        }
+        Ok(Event::Failed { operation, errno }) => return Err(agent_failure(&operation, errno)),
+        Ok(other) => return Err(SandboxError::Unexpected(format!("{other:?}"))),
+        Err(lost) => lost,
+    };
+    let complaint = conversation.complaint();
+    Err(SandboxError::Conversation(format!("{lost} {complaint}").trim().to_owned()))
+}
+
+fn first_eight(bytes: &[u8; 16]) -> [u8; 8] {
+    let [a, b, c, d, e, f, g, h, ..] = *bytes;
+    [a, b, c, d, e, f, g, h]
+}

@@ -1,0 +1,224 @@
+//! A circuit breaker: after several failures in a row nothing new is taken in, until a trial has gone well.
+//!
+//! ```text
+//! closed ── failures in a row ──► open ── a wait, longer each time, and a good probe ──► trial ── success ──► closed
+//!                                  ▲                                                       │
+//!                                  └───────────────────────── failure ─────────────────────┘
+//! ```
+//!
+//! A message that is taken in while everything fails only has its receive count raised, and after enough of them its job
+//! is given up. One breaker stands for the engine, one for the outgoing queue.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::retry::Retry;
+
+/// A single failure says little of the engine, and jobs that fail one after the other, with none between that works, do.
+const FAILURES: u32 = 5;
+
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// How long a trial may say nothing before the next one is let in: its message may have been taken back meanwhile.
+const TRIAL: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub struct Breaker {
+    /// What fails, for the log.
+    name: &'static str,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+enum State {
+    Closed { failures: u32 },
+    Open { until: Instant, retry: Retry, reason: String },
+    /// `since` is when the one message was let in; `None` before that.
+    Trial { since: Option<Instant>, retry: Retry, reason: String },
+}
+
+/// How much may be taken in now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Admission {
+    Any,
+    /// One message, to see how it goes.
+    One,
+    /// Nothing until then, or until something changes.
+    NotBefore(Instant),
+}
+
+impl Breaker {
+    pub fn new(name: &'static str) -> Breaker {
+        Breaker { name, state: Mutex::new(State::Closed { failures: 0 }), changed: Notify::new() }
+    }
+
+    /// Why nothing, or only a trial, is taken in; `None` when it is closed.
+    pub(super) fn reason(&self) -> Option<String> {
+        match &*self.lock() {
+            State::Closed { .. } => None,
+            State::Open { reason, .. } | State::Trial { reason, .. } => Some(format!("{}: {reason}", self.name)),
+        }
+    }
+
+    pub(super) fn succeeded(&self) {
+        let mut state = self.lock();
+        if !matches!(*state, State::Closed { .. }) {
+            tracing::info!(breaker = self.name, "works again; taking in messages");
+        }
+        *state = State::Closed { failures: 0 };
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn failed(&self, reason: &str) {
+        let mut state = self.lock();
+        let mut retry = match &mut *state {
+            State::Closed { failures } => {
+                *failures += 1;
+                if *failures < FAILURES {
+                    return;
+                }
+                tracing::error!(breaker = self.name, failures = FAILURES, reason, "fails again and again; taking in no messages");
+                Retry::new(FIRST_WAIT, LONGEST_WAIT)
+            }
+            // A job from before the breaker opened; that it fails is no news.
+            State::Open { .. } => return,
+            State::Trial { retry, .. } => std::mem::replace(retry, Retry::new(FIRST_WAIT, LONGEST_WAIT)),
+        };
+        let until = Instant::now() + retry.next_wait();
+        *state = State::Open { until, retry, reason: reason.to_owned() };
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether something may be taken in. `probe` is asked after a wait whether a trial makes sense.
+    pub(super) async fn admission(&self, probe: impl AsyncFnOnce() -> Result<(), String>) -> Admission {
+        let now = Instant::now();
+        match &*self.lock() {
+            State::Closed { .. } => return Admission::Any,
+            State::Open { until, .. } if *until > now => return Admission::NotBefore(*until),
+            State::Open { .. } => {}
+            State::Trial { since: None, .. } => return Admission::One,
+            State::Trial { since: Some(since), .. } if *since + TRIAL <= now => return Admission::One,
+            State::Trial { since: Some(since), .. } => return Admission::NotBefore(*since + TRIAL),
+        }
+        let answer = probe().await;
+        let mut state = self.lock();
+        let State::Open { retry, reason, .. } = &mut *state else { return Admission::Any };
+        let mut retry = std::mem::replace(retry, Retry::new(FIRST_WAIT, LONGEST_WAIT));
+        let first_reason = std::mem::take(reason);
+        match answer {
+            Ok(()) => {
+                *state = State::Trial { since: None, retry, reason: first_reason };
+                Admission::One
+            }
+            Err(reason) => {
+                tracing::debug!(breaker = self.name, %reason, "still fails");
+                let until = Instant::now() + retry.next_wait();
+                *state = State::Open { until, retry, reason };
+                Admission::NotBefore(until)
+            }
+        }
+    }
+
+    /// Notes that the one message of a trial was taken in.
+    pub(super) fn tried(&self) {
+        if let State::Trial { since, .. } = &mut *self.lock() {
+            *since = Some(Instant::now());
+        }
+    }
+
+    /// Completes when a success or a failure has changed something.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Completes when it is open.
+    pub(super) async fn opened(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if matches!(*self.lock(), State::Open { .. }) {
+                return;
+            }
+            changed.await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn good() -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn bad() -> Result<(), String> {
+        Err("no answer".to_owned())
+    }
+
+    fn open() -> Breaker {
+        let breaker = Breaker::new("engine");
+        (0..FAILURES).for_each(|_| breaker.failed("it is away"));
+        breaker
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_with_a_success_between_them_change_nothing() {
+        let breaker = Breaker::new("engine");
+        for _ in 0..3 {
+            (1..FAILURES).for_each(|_| breaker.failed("it is away"));
+            breaker.succeeded();
+        }
+        assert_eq!(breaker.admission(bad).await, Admission::Any);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_failures_in_a_row_one_trial_is_let_in_when_the_probe_is_good() {
+        let breaker = open();
+        let Admission::NotBefore(until) = breaker.admission(good).await else { panic!("it is open") };
+        tokio::time::sleep_until(until).await;
+        let Admission::NotBefore(later) = breaker.admission(bad).await else { panic!("the probe failed") };
+        tokio::time::sleep_until(later).await;
+        assert_eq!(breaker.admission(good).await, Admission::One);
+        breaker.tried();
+        assert!(matches!(breaker.admission(good).await, Admission::NotBefore(_)), "one trial at a time");
+        breaker.succeeded();
+        assert_eq!(breaker.admission(bad).await, Admission::Any);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_trial_opens_it_at_once_and_for_longer() {
+        let breaker = open();
+        let mut waits = Vec::new();
+        for _ in 0..12 {
+            let Admission::NotBefore(until) = breaker.admission(good).await else { panic!("it is open") };
+            waits.push(until - Instant::now());
+            tokio::time::sleep_until(until).await;
+            assert_eq!(breaker.admission(good).await, Admission::One);
+            breaker.tried();
+            breaker.failed("still away");
+        }
+        assert!(waits[11] > 4 * waits[0], "{waits:?}");
+        assert!(waits.iter().all(|wait| *wait <= LONGEST_WAIT * 3 / 2), "{waits:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trial_that_is_never_heard_of_again_gives_way_to_another() {
+        let breaker = open();
+        tokio::time::sleep(2 * FIRST_WAIT).await;
+        assert_eq!(breaker.admission(good).await, Admission::One);
+        breaker.tried();
+        tokio::time::sleep(TRIAL).await;
+        assert_eq!(breaker.admission(good).await, Admission::One);
+    }
+}

@@ -1,0 +1,204 @@
+//! Jobs from messages and from files, one or many.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::support::engine::gone;
+use crate::support::jobs::{bash, c, id, python, test, verdict};
+use crate::support::process::{caisson, finish, signal};
+use crate::support::{until, within};
+use crate::{Desk, joined, lines_of};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_job_gives_one_result_whatever_its_verdict() {
+    let desk = Desk::new();
+    let job = python("print(6 * 7)", json!({ "tests": [test("1", "", "42")], "metadata": { "course": 1.50 } }));
+    let file = desk.write("job.json", &job.to_string());
+    let from_file = desk.caisson(&["run", "--job", &file], b"").await;
+    let from_stdin = desk.caisson(&["run", "--job", "-"], job.to_string().as_bytes()).await;
+    for ended in [from_file, from_stdin] {
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let report: Value = serde_json::from_str(ended.text()).expect("stdout is the result and nothing else");
+        assert_eq!((report["job_id"].as_str(), verdict(&report)), (Some(id(&job)), "accepted"), "{report:#}");
+        assert_eq!(report["worker"]["id"], desk.worker.as_str());
+        assert_eq!(report["metadata"], job["metadata"]);
+    }
+    let ended = desk.caisson(&["run", "--job", "-"], b"nonsense").await;
+    let report: Value = serde_json::from_str(ended.text()).expect("stdout is the result and nothing else");
+    assert_eq!((ended.code, verdict(&report)), (Some(0), "rejected"), "{report:#}");
+}
+
+/// A job that nobody else's output is right for, its verdict, and what it prints where that can be said.
+fn of_many(number: usize) -> (Value, &'static str, Option<String>) {
+    let output = format!("job {number}\n");
+    let printed = Some(output.clone());
+    let tests = json!({ "tests": [test("1", &output, &output)] });
+    let with = |limits: Value| json!({ "tests": [test("1", "", &output)], "limits": limits });
+    match number % 10 {
+        0 => (python("print(input())", tests), "accepted", printed),
+        1 => (python("print(input()[::-1])", tests), "wrong_answer", Some(format!("{}\n", reversed(output.trim())))),
+        2 => (bash("sleep 0.3; cat", tests), "accepted", printed),
+        3 => (bash("cat; exit 3", tests), "runtime_error", printed),
+        4 => (c("int main(void) { return }", tests), "compile_error", None),
+        5 => (
+            python("x = bytearray(99 << 20)", with(json!({ "memory_bytes": 64 << 20 }))),
+            "memory_limit",
+            Some(String::new()),
+        ),
+        6 => (bash("yes", with(json!({ "output_bytes": 10_000 }))), "output_limit", None),
+        7 => {
+            let source = "#include <stdio.h>\nint main(void) { for (int it; (it = getchar()) != EOF;) putchar(it); }";
+            (c(source, tests), "accepted", printed)
+        }
+        8 => (bash("cat", tests), "accepted", printed),
+        _ => (bash("while :; do :; done", with(json!({ "cpu_time_ms": 150 }))), "time_limit", Some(String::new())),
+    }
+}
+
+fn reversed(text: &str) -> String {
+    text.chars().rev().collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_jobs_of_all_kinds_four_at_a_time_are_all_right() {
+    let desk = Desk::new();
+    let jobs: Vec<_> = (0..200).map(of_many).collect();
+    let bodies: Vec<Value> = jobs.iter().map(|(job, ..)| job.clone()).collect();
+    // A file may have blank lines, and lines that are no job.
+    let input = desk.write("jobs.jsonl", &format!("{}\n\n  \nnonsense\n", joined(&bodies)));
+    let out = desk.path("results.jsonl");
+    let arguments = ["run", "--jobs", &input, "--out", out.to_str().expect("the path is UTF-8"), "--concurrency", "4"];
+    let ended = desk.caisson(&arguments, b"").await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("201 jobs, ") && ended.stderr.contains("accepted 80"), "{}", ended.stderr);
+
+    let mut results = BTreeMap::new();
+    for report in lines_of(&out) {
+        let id = report["job_id"].as_str().unwrap_or("nonsense").to_owned();
+        assert!(results.insert(id.clone(), report).is_none(), "{id} was answered twice");
+    }
+    assert_eq!(verdict(&results.remove("nonsense").expect("every line is answered")), "rejected");
+    assert_eq!(results.len(), jobs.len());
+    for (job, expected, output) in &jobs {
+        let report = &results[id(job)];
+        assert_eq!(verdict(report), *expected, "{report:#}");
+        if let Some(output) = output {
+            assert_eq!(report["tests"][0]["stdout"], output.as_str(), "{report:#}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_resumed_run_leaves_out_what_is_answered_and_mends_a_torn_last_line() {
+    let desk = Desk::new();
+    let jobs: Vec<Value> = (0..6).map(|number| bash(&format!("echo {number}"), json!({}))).collect();
+    let input = desk.write("jobs.jsonl", &joined(&jobs));
+    let answered = |index: usize| format!("{}\n", json!({ "job_id": id(&jobs[index]), "kept": true }));
+    let torn = &answered(4)[..20];
+    let out = desk.write("results.jsonl", &format!("{}{}{torn}", answered(1), answered(3)));
+    let ended = desk.caisson(&["run", "--jobs", &input, "--out", &out, "--resume"], b"").await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(
+        ended.stderr.starts_with("4 jobs, 4 tests in ") && ended.stderr.contains("2 were answered before"),
+        "{}",
+        ended.stderr
+    );
+
+    let results = lines_of(Path::new(&out));
+    assert_eq!(results.len(), 6);
+    assert!(results[0]["kept"] == true && results[1]["kept"] == true, "what was there is as it was");
+    for (number, job) in jobs.iter().enumerate() {
+        let found: Vec<&Value> = results.iter().filter(|report| report["job_id"] == id(job)).collect();
+        assert_eq!(found.len(), 1, "job {number}");
+        let is_new = ![1, 3].contains(&number);
+        assert_eq!(found[0].get("verdict").is_some(), is_new);
+        assert!(!is_new || found[0]["tests"][0]["stdout"] == format!("{number}\n"), "{:#}", found[0]);
+    }
+    // With nothing left to do, nothing is done; without --resume the output begins anew.
+    let before = std::fs::read(&out).expect("there is an output");
+    let ended = desk.caisson(&["run", "--jobs", &input, "--out", &out, "--resume"], b"").await;
+    assert_eq!((ended.code, std::fs::read(&out).expect("there is an output")), (Some(0), before));
+    let ended = desk.caisson(&["run", "--jobs", &input, "--out", &out], b"").await;
+    assert_eq!((ended.code, lines_of(Path::new(&out)).len()), (Some(0), 6));
+    assert!(lines_of(Path::new(&out)).iter().all(|report| report.get("kept").is_none()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_run_has_whole_lines_and_can_be_resumed() {
+    let desk = Desk::new();
+    let jobs: Vec<Value> = (0..12).map(|number| bash(&format!("sleep 0.4; echo {number}"), json!({}))).collect();
+    let input = desk.write("jobs.jsonl", &joined(&jobs));
+    let out = desk.path("results.jsonl");
+    let path = out.to_str().expect("the path is UTF-8");
+    let mut process = caisson(&desk.worker, &["run", "--jobs", &input, "--out", path, "--concurrency", "2"])
+        .spawn()
+        .expect("it can be started");
+    until(60, "a first result", async || {
+        std::fs::read_to_string(&out).ok().filter(|text| text.contains('\n')).map(drop)
+    })
+    .await;
+    signal(&process, libc::SIGINT);
+    let status = within(30, "its end", process.wait()).await.expect("it can be waited for");
+    assert_eq!(status.code(), Some(130));
+    gone(&desk.worker, 1).await;
+    let answered = lines_of(&out).len();
+    assert!((1..12).contains(&answered), "{answered} of 12 were answered before the interruption");
+
+    let ended = desk.caisson(&["run", "--jobs", &input, "--out", path, "--resume"], b"").await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let mut ids: Vec<String> =
+        lines_of(&out).iter().map(|report| report["job_id"].as_str().expect("it has one").to_owned()).collect();
+    ids.sort_unstable();
+    let mut expected: Vec<&str> = jobs.iter().map(id).collect();
+    expected.sort_unstable();
+    assert_eq!(ids, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_come_from_a_pipe_and_their_results_go_into_one_as_they_come() {
+    let desk = Desk::new();
+    let mut process = caisson(&desk.worker, &["run", "--jobs", "-", "--out", "-", "--concurrency", "2"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .expect("it can be started");
+    let mut stdin = process.stdin.take().expect("its stdin is a pipe");
+    let mut stdout = BufReader::new(process.stdout.take().expect("its stdout is a pipe")).lines();
+    for number in 0..3 {
+        let job = bash(&format!("echo {number}"), json!({}));
+        stdin.write_all(format!("{job}\n").as_bytes()).await.expect("it listens");
+        // The answer comes although more jobs may follow.
+        let line = within(30, "a result", stdout.next_line()).await.expect("it is text").expect("there is one");
+        let report: Value = serde_json::from_str(&line).expect("a line is a result");
+        assert_eq!((report["job_id"].as_str(), verdict(&report)), (Some(id(&job)), "completed"));
+    }
+    drop(stdin);
+    assert_eq!(within(30, "the end", stdout.next_line()).await.expect("it is text"), None);
+    let status = within(30, "its end", process.wait()).await.expect("it can be waited for");
+    assert_eq!(status.code(), Some(0));
+    gone(&desk.worker, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_we_cannot_run_is_answered_as_our_error_and_fails_the_command() {
+    let desk = Desk::new();
+    let absent = json!({
+        "id": "absent", "image": "caisson/nothing", "files": [{ "path": "a", "content": "" }], "run": ["a"],
+    });
+    let jobs = [absent, bash("echo fine", json!({ "id": "fine" }))];
+    let input = desk.write("jobs.jsonl", &joined(&jobs));
+    let out = desk.path("results.jsonl");
+    let mut command =
+        caisson(&desk.worker, &["run", "--jobs", &input, "--out", out.to_str().expect("the path is UTF-8")]);
+    command.env("CAISSON_IMAGES_ALLOW", "caisson/nothing");
+    let ended = finish(command, b"", 60).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let results: BTreeMap<String, Value> = lines_of(&out)
+        .into_iter()
+        .map(|report| (report["job_id"].as_str().expect("it has one").to_owned(), report))
+        .collect();
+    assert_eq!((verdict(&results["absent"]), verdict(&results["fine"])), ("internal_error", "completed"));
+    assert!(results["absent"]["detail"].as_str().is_some_and(|detail| detail.contains("just images nothing")));
+    gone(&desk.worker, 1).await;
+}
