@@ -80,6 +80,8 @@ async fn start(image: &str, incoming: &Queue, outgoing: &Queue) -> Boxed {
         ("CAISSON_QUEUE_OUTGOING_URL", &outgoing.url),
         ("CAISSON_QUEUE_WAIT_TIME_S", "1"),
         ("CAISSON_QUEUE_VISIBILITY_TIMEOUT_S", "10"),
+        // A container that is created and not started when the worker is killed stays until the next worker's sweep.
+        ("CAISSON_POOL_ENABLED", "false"),
     ];
     let mut arguments = run_arguments(image, &name, &variables, &["worker"]);
     arguments.insert(1, "--detach".to_owned());
