@@ -34,6 +34,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 #[derive(Debug, Deserialize)]
 struct Policy {
     target: f64,
+    backlog_per_slot: f64,
     burst_from: f64,
     burst_least: usize,
     burst_steps: Vec<BurstStep>,
@@ -54,7 +55,7 @@ struct Sample {
     in_work: usize,
     desired: usize,
     running: usize,
-    backlog_per_slot: f64,
+    load: f64,
 }
 
 /// What the policy has seen of late.
@@ -68,21 +69,21 @@ impl Policy {
     /// How many instances there should be. `desired` is what was wanted until now; nothing is decided while instances
     /// start, because what they will take is not seen yet.
     fn decide(&self, sample: &Sample, memory: &mut Memory) -> usize {
-        let Sample { desired, running, backlog_per_slot: backlog, .. } = *sample;
-        memory.above = if backlog > self.target { memory.above + 1 } else { 0 };
-        memory.below = if backlog < 0.9 * self.target { memory.below + 1 } else { 0 };
+        let Sample { desired, running, load, .. } = *sample;
+        memory.above = if load > self.target { memory.above + 1 } else { 0 };
+        memory.below = if load < 0.9 * self.target { memory.below + 1 } else { 0 };
         if running != desired {
             return desired;
         }
         if desired == 0 {
             return if sample.waiting > 0 { self.wake_by } else { 0 };
         }
-        let times = backlog / self.target;
+        let times = load / self.target;
         let step = self.burst_steps.iter().rev().find(|step| times - self.burst_from >= step.from);
         if let Some(step) = step {
             return desired + (desired * step.percent / 100).max(self.burst_least);
         }
-        let tracked = (running as f64 * backlog / self.target).ceil() as usize;
+        let tracked = (running as f64 * load / self.target).ceil() as usize;
         if memory.above >= TRACK_OUT {
             return desired.max(tracked);
         }
@@ -188,14 +189,15 @@ async fn follow() {
         let counts = incoming.counts().await;
         let running = fleet.running.len();
         // The template's expression: no instance counts as one, and each has one slot here.
-        let backlog_per_slot = (counts.visible + counts.in_flight) as f64 / running.max(1) as f64;
+        let called_for = counts.in_flight as f64 + counts.visible as f64 / policy.backlog_per_slot;
+        let load = called_for / running.max(1) as f64;
         let sample = Sample {
             seconds: begin.elapsed().as_secs_f64(),
             waiting: counts.visible,
             in_work: counts.in_flight,
             desired,
             running,
-            backlog_per_slot,
+            load,
         };
         desired = policy.decide(&sample, &mut memory).min(CEILING);
         samples.push(sample);
@@ -213,8 +215,8 @@ async fn follow() {
         .iter()
         .map(|sample| {
             let mut value = serde_json::to_value(sample).expect("a sample is JSON");
-            for name in ["seconds", "backlog_per_slot"] {
-                value[name] = json!((value[name].as_f64().expect("it is a number") * 10.0).round() / 10.0);
+            for name in ["seconds", "load"] {
+                value[name] = json!((value[name].as_f64().expect("it is a number") * 100.0).round() / 100.0);
             }
             value
         })
@@ -237,10 +239,10 @@ async fn follow() {
     let full = samples.iter().find(|sample| sample.running == CEILING).expect("the fleet reached its ceiling");
     assert!(left(full) > 0, "the ceiling was reached when all was done: {samples:#?}");
     assert!(samples.iter().all(|sample| sample.desired <= CEILING && sample.running <= CEILING));
-    let calm = samples.iter().position(|sample| sample.backlog_per_slot <= policy.target).expect("the target was met");
+    let calm = samples.iter().position(|sample| sample.load <= policy.target).expect("the target was met");
     assert!(
-        samples[calm..].iter().all(|sample| sample.backlog_per_slot <= policy.target || sample.running < CEILING),
-        "the backlog rose above its target again with all workers there: {samples:#?}"
+        samples[calm..].iter().all(|sample| sample.load <= policy.target || sample.running < CEILING),
+        "the load rose above its target again with all workers there: {samples:#?}"
     );
     let sizes: Vec<usize> = samples.iter().map(|sample| sample.desired).collect();
     assert!(sizes.starts_with(&[0]) && sizes.windows(2).any(|pair| pair[1] < pair[0]), "{sizes:?}");

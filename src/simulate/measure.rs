@@ -100,7 +100,9 @@ pub(super) struct Areas {
     pub(super) on_demand: f64,
     pub(super) spot: f64,
     pub(super) polling: f64,
-    pub(super) messages: f64,
+    /// Messages that wait, and messages that are in flight.
+    pub(super) waiting: f64,
+    pub(super) working: f64,
     pub(super) in_service: f64,
 }
 
@@ -116,7 +118,8 @@ impl Areas {
         self.slots += passed * fleet.working as f64 * f64::from(fleet.slots);
         self.on_demand += passed * fleet.on_demand as f64;
         self.spot += passed * fleet.spot as f64;
-        self.messages += passed * (visible as f64 + in_flight as f64);
+        self.waiting += passed * visible as f64;
+        self.working += passed * in_flight as f64;
         self.in_service += passed * fleet.in_service as f64;
         if visible == 0 {
             self.polling += passed * fleet.with_free_slots() as f64;

@@ -1,6 +1,6 @@
 //! How many instances are wanted, as deploy/caisson.yaml tells Auto Scaling: tracking, two steps for bursts, and waking up.
 //!
-//! What AWS doesn't write down is modelled so: tracking asks for the capacity at which the same backlog would be on target,
+//! What AWS doesn't write down is modelled so: tracking asks for the capacity at which the same load would be on target,
 //! at once, and a step adds to the capacity that has warmed up, so that a repeated alarm doesn't add the same again.
 
 use super::scenario::Scenario;
@@ -8,8 +8,8 @@ use super::scenario::Scenario;
 /// What CloudWatch says about one period, all of it averages.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Datapoint {
-    /// Messages waiting and in work.
-    pub(super) messages: f64,
+    pub(super) waiting: f64,
+    pub(super) working: f64,
     pub(super) in_service: f64,
 }
 
@@ -37,14 +37,15 @@ impl Policy {
     pub(super) fn decide(&mut self, scenario: &Scenario, datapoint: Datapoint, group: Group) -> usize {
         // As the template: no instance counts as one, against a division by zero.
         let capacity = datapoint.in_service.max(1.0);
-        let times = datapoint.messages / (capacity * scenario.slots * scenario.target_backlog);
+        let called_for = datapoint.working + datapoint.waiting / scenario.backlog_per_slot;
+        let times = called_for / (capacity * scenario.slots * scenario.target_load);
         let fitting = (capacity * times).ceil() as usize;
         let mut wanted = group.desired;
         self.above = if times > 1.0 { self.above + 1.0 } else { 0.0 };
         self.below = if times < 0.9 { self.below + 1.0 } else { 0.0 };
         if group.desired == 0 {
             // Tracking has nothing to multiply and a percentage of nothing is nothing: one instance is woken.
-            wanted = usize::from(datapoint.messages > 0.0);
+            wanted = usize::from(datapoint.waiting > 0.0);
         } else if self.above >= scenario.datapoints_out {
             wanted = wanted.max(fitting);
         } else if self.below >= scenario.datapoints_in

@@ -373,7 +373,8 @@ impl<'a> World<'a> {
     fn period_ends(&mut self) {
         let period = self.scenario.period_s;
         self.datapoints.push_back(Datapoint {
-            messages: (self.areas.messages - self.period.messages) / period,
+            waiting: (self.areas.waiting - self.period.waiting) / period,
+            working: (self.areas.working - self.period.working) / period,
             in_service: (self.areas.in_service - self.period.in_service) / period,
         });
         self.period = self.areas;

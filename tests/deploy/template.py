@@ -140,8 +140,9 @@ BAD_PARAMETERS = [
     ({"MaxInstances": "0"}, "MaxInstances: give a whole number from 1"),
     ({"OnDemandBase": "0"}, "OnDemandBase: give a whole number from 1 on"),
     ({"WarmInstances": "2"}, "EC2 keeps no Spot instances in a warm pool"),
-    ({"TargetBacklogPerSlot": "1"}, "TargetBacklogPerSlot: give a number from 1.5"),
-    ({"TargetBacklogPerSlot": "five"}, "TargetBacklogPerSlot: give a number from 1.5"),
+    ({"TargetLoad": "1.5"}, "TargetLoad: give a number from 0.1 to 0.95"),
+    ({"TargetBacklogPerSlot": "0"}, "TargetBacklogPerSlot: give a number from 1"),
+    ({"TargetBacklogPerSlot": "five"}, "TargetBacklogPerSlot: give a number from 1"),
     ({"MaxReceiveCount": "1"}, "MaxReceiveCount: give a whole number from 5"),
     ({"RetentionSeconds": "60"}, "RetentionSeconds: give seconds from 86400"),
     ({"KmsKeyArn": "alias/mine"}, "KmsKeyArn: leave it empty, or give a key's ARN"),
@@ -159,6 +160,9 @@ GOOD_PARAMETERS = [
     {"KmsKeyArn": "arn:aws:kms:eu-central-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef", "Bucket": "create"},
 ]
 
+
+# Bytes of a template that is sent with the request itself, CloudFormation's quota.
+LARGEST = 51_200
 
 # Each of these must be found, or the judge of permissions is worth nothing.
 TOO_WIDE = [
@@ -182,6 +186,8 @@ def lint() -> list[str]:
     config = cfnlint.api.ManualArgs(regions=["us-east-1", "eu-central-1", "ap-southeast-1"])
     problems = [str(match) for match in cfnlint.api.lint_file(FILE, config)]
     problems += permission_problems(template)
+    if (size := FILE.stat().st_size) > LARGEST:
+        problems.append(f"{size} bytes: `aws cloudformation deploy` takes at most {LARGEST} without a bucket")
     for given, words in BAD_PARAMETERS:
         answer = refused(template, given)
         if answer is None or not answer.startswith(words):
@@ -204,6 +210,7 @@ def policy(template: dict) -> dict:
     alarm = resources["BurstAlarm"]["Properties"]
     return {
         "target": float(defaults[tracking["TargetValue"]["Ref"]]),
+        "backlog_per_slot": float(defaults["TargetBacklogPerSlot"]),
         "expression": tracking["CustomizedMetricSpecification"]["Metrics"][-1]["Expression"]["Fn::Sub"][0],
         "burst_from": float(alarm["Threshold"]),
         "burst_least": int(burst["MinAdjustmentMagnitude"]),
