@@ -65,6 +65,11 @@ impl Sandbox {
         &self.id
     }
 
+    /// The CPU that it is pinned to; `None` where it isn't.
+    pub fn cpu(&self) -> Option<usize> {
+        self.holds.as_ref().and_then(|(slot, _)| slot.cpu.number)
+    }
+
     /// Memory in bytes and processes, as they were asked for last.
     pub fn size(&self) -> (u64, u64) {
         self.size
