@@ -21,6 +21,7 @@ use crate::report::{ImageReport, SandboxReport};
 use crate::sandbox::slots::Permit;
 use crate::sandbox::spec::Labels;
 use crate::sandbox::{Need, Sandbox, SandboxError, Sandboxes};
+use crate::steps;
 use crate::verdict::{Reason, Verdict};
 
 use stage::Stage;
@@ -97,6 +98,7 @@ async fn attempt(
 ) -> Result<Execution, SandboxError> {
     remaining.at_most(Duration::from_millis(plan.longest_ms()));
     let image = sandboxes.resolve_image(&plan.image).await?;
+    steps::passed!("image known");
     let run = Run { sandboxes, plan, labels, image: &image, witness: Witness::default() };
     let mut budget = CaptureBudget::new(plan.capture_bytes);
     let mut timing = Timing::default();
@@ -163,6 +165,7 @@ impl Run<'_> {
     async fn prepare(&self, permit: Permit, budget: &mut CaptureBudget) -> Result<Ready, SandboxError> {
         let mut sandbox = self.fresh(permit, self.plan.first_limits()).await?;
         self.write_files(&mut sandbox).await?;
+        steps::passed!("files sent");
         self.witness.begin();
         let confinement = sandbox.confinement().clone();
         let mut ready =

@@ -5,6 +5,7 @@ use crate::evidence::{Ending, RunEvidence};
 use crate::limits::Limits;
 use crate::plan::{Command, Plan, PlannedTest};
 use crate::protocol::{Ended, Hindrance, Stdin, Step, StepEnding};
+use crate::steps;
 use crate::sandbox::{Resized, Sandbox, SandboxError, StepOutcome};
 use crate::verdict::{Reason, Verdict, judge};
 
@@ -119,6 +120,7 @@ async fn run(
             return Ok((result, false));
         }
     }
+    steps::passed!("resized");
     let (mut stdout, mut stderr) = budget.next_step();
     let mut output = |is_stdout: bool, data: &[u8]| {
         if is_stdout {
@@ -134,6 +136,7 @@ async fn run(
     budget.spend(&stderr);
     let (evidence, hindrance, detail, intact) = match outcome {
         StepOutcome::Ended(ended) => {
+            steps::passed!("ended", ended.wall_time_us);
             let detail = match ended.ending {
                 StepEnding::NotStarted(errno) => Some(not_started(command, errno)),
                 _ => None,
@@ -150,6 +153,7 @@ async fn run(
         }
     };
     let (verdict, reason) = judge(&evidence, limits);
+    steps::passed!("judged");
     Ok((StepResult { verdict, reason, evidence, hindrance, detail, stdout, stderr }, intact))
 }
 
