@@ -3,6 +3,7 @@
 //! Here a judged execution, a rejection or an expiry becomes a [`Report`]; sentences for people are in [`detail`].
 
 mod detail;
+mod timing;
 
 use std::time::{Duration, Instant};
 
@@ -119,6 +120,7 @@ impl Request {
             Some(LimitsReport { run: plan.run_limits, compile: plan.compile.as_ref().map(|command| command.limits) });
         report.image = Some(execution.image);
         report.sandbox = Some(execution.sandbox);
+        report.timing = timing::report(execution.host, execution.compile.iter().chain(execution.tests.iter().map(|test| &test.step)));
         report.timeline.prepare_ms = Some(milliseconds(timing.prepare));
         report.timeline.compile_ms = timing.compile.map(milliseconds);
         report.timeline.run_ms = has_run.then(|| milliseconds(timing.run));
@@ -150,6 +152,7 @@ impl Request {
             worker: worker.clone(),
             image: None,
             sandbox: None,
+            timing: None,
             timeline: Timeline {
                 sent: sent.map(|sent| rfc3339(&sent)),
                 received: rfc3339(&received),
@@ -192,6 +195,7 @@ fn step_report(step: StepResult) -> StepReport {
         cpu_time_ms: step.evidence.cpu_time_us.div_ceil(1_000),
         wall_time_ms: step.evidence.wall_time_us.div_ceil(1_000),
         memory_peak_bytes: step.evidence.memory_peak_bytes,
+        throttled_ms: step.hindrance.throttled_us.filter(|time| *time > 0).map(|time| time.div_ceil(1_000)),
         stdout: stdout.text,
         stdout_base64: stdout.base64,
         stdout_total_bytes: step.evidence.stdout_total_bytes,

@@ -24,6 +24,8 @@ impl Version {
                 memory_peak: "/sys/fs/cgroup/memory/memory.max_usage_in_bytes",
                 memory_events: "/sys/fs/cgroup/memory/memory.oom_control",
                 kernel_memory: "/sys/fs/cgroup/memory/memory.kmem.usage_in_bytes",
+                throttling: "/sys/fs/cgroup/cpu/cpu.stat",
+                pressure: None,
             },
             Version::V2 => Paths {
                 cpu_time: "/sys/fs/cgroup/cpu.stat",
@@ -31,6 +33,12 @@ impl Version {
                 memory_peak: "/sys/fs/cgroup/memory.peak",
                 memory_events: "/sys/fs/cgroup/memory.events",
                 kernel_memory: "/sys/fs/cgroup/memory.stat",
+                throttling: "/sys/fs/cgroup/cpu.stat",
+                pressure: Some([
+                    "/sys/fs/cgroup/cpu.pressure",
+                    "/sys/fs/cgroup/memory.pressure",
+                    "/sys/fs/cgroup/io.pressure",
+                ]),
             },
         }
     }
@@ -52,6 +60,20 @@ impl Version {
         }
     }
 
+    /// For how long the group was stopped for having used up its CPU time of a period, in microseconds: `cpu.stat` has it in
+    /// nanoseconds on v1 and in microseconds on v2.
+    pub fn throttled_us(self, text: &[u8]) -> Option<u64> {
+        match self {
+            Version::V1 => field(text, b"throttled_time").map(|nanoseconds| nanoseconds / 1_000),
+            Version::V2 => field(text, b"throttled_usec"),
+        }
+    }
+
+    /// In how many periods that happened; `cpu.stat` of both versions has it.
+    pub fn throttled_periods(self, text: &[u8]) -> Option<u64> {
+        field(text, b"nr_throttled")
+    }
+
     /// Processes killed for want of memory so far. Both versions have the line, in `memory.oom_control` and
     /// `memory.events`; `memory.failcnt` stays 0 through real kills on current kernels and is no substitute.
     pub fn oom_kills(self, text: &[u8]) -> Option<u64> {
@@ -67,6 +89,10 @@ pub struct Paths {
     pub memory_peak: &'static str,
     pub memory_events: &'static str,
     pub kernel_memory: &'static str,
+    /// A group without a quota has zeroes in it.
+    pub throttling: &'static str,
+    /// Of CPU, memory and I/O. There only where the kernel accounts for pressure (not with `psi=0`), and only on v2.
+    pub pressure: Option<[&'static str; 3]>,
 }
 
 /// A file that holds one number.
@@ -80,6 +106,13 @@ pub fn field(text: &[u8], key: &[u8]) -> Option<u64> {
         let value = line.strip_prefix(key)?.strip_prefix(b" ")?;
         number(value)
     })
+}
+
+/// For how long at least one task has waited, in microseconds: the `total` of the line `some` of pressure stall
+/// information, a group's or the host's (kernel documentation, accounting/psi).
+pub fn stalled_us(text: &[u8]) -> Option<u64> {
+    let line = text.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(b"some "))?;
+    line.split(|&byte| byte == b' ').find_map(|figure| number(figure.strip_prefix(b"total=")?))
 }
 
 #[cfg(test)]
@@ -111,6 +144,33 @@ mod tests {
         // The beginning of a memory.stat, recorded on Linux 6.12.
         let stat = b"anon 1331200\nfile 0\nkernel 458752\nkernel_stack 32768\npagetables 180224\n";
         assert_eq!(Version::V2.kernel_memory(stat), Some(458_752));
+    }
+
+    #[test]
+    fn throttling_is_nanoseconds_in_one_version_and_microseconds_in_the_other() {
+        // Recorded on Linux 6.18, Docker 20.10, cgroup v1, of a busy program on a fiftieth of a CPU.
+        let stat = b"nr_periods 30\nnr_throttled 27\nthrottled_time 2248287399\nnr_bursts 0\nburst_time 0\n";
+        assert_eq!(Version::V1.throttled_us(stat), Some(2_248_287));
+        assert_eq!(Version::V1.throttled_periods(stat), Some(27));
+        // As recorded above, with figures of a group that was throttled.
+        let stat = b"usage_usec 9\nnr_periods 4\nnr_throttled 3\nthrottled_usec 170211\nnr_bursts 0\nburst_usec 0\n";
+        assert_eq!(Version::V2.throttled_us(stat), Some(170_211));
+        assert_eq!(Version::V2.throttled_us(V2_CPU_STAT), Some(0));
+        assert_eq!(Version::V2.throttled_periods(stat), Some(3));
+        // Without the cpu controller, v2 has only the times.
+        assert_eq!(Version::V2.throttled_us(b"usage_usec 9\nuser_usec 5\nsystem_usec 4\n"), None);
+    }
+
+    #[test]
+    fn pressure_is_the_time_in_which_something_waited() {
+        // Recorded on Linux 6.18; a group's files have the same form as the host's.
+        let memory = b"some avg10=1.02 avg60=0.27 avg300=0.15 total=21141666\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=1244939\n";
+        assert_eq!(stalled_us(memory), Some(21_141_666));
+        // Linux before 5.13 had no `full` for CPUs.
+        assert_eq!(stalled_us(b"some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n"), Some(0));
+        for nothing in [&b""[..], b"full avg10=0.00 total=7\n", b"some avg10=0.00\n", b"some total=x\n"] {
+            assert_eq!(stalled_us(nothing), None, "{nothing:?}");
+        }
     }
 
     #[test]

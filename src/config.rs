@@ -86,7 +86,7 @@ impl QueueConfig {
 pub struct WorkerConfig {
     /// `None`: made from the host's name.
     pub id: Option<String>,
-    /// Jobs at the same time (1 to 512). `None`: one for each CPU.
+    /// Jobs at the same time (1 to 512). `None`: one for each physical core.
     pub slots: Option<usize>,
     /// Memory for all live sandboxes together. `None`: 80 % of the host's memory.
     pub memory_bytes: Option<u64>,

@@ -9,6 +9,7 @@ mod interactive;
 mod remaining;
 mod stage;
 mod step;
+mod witness;
 
 use std::time::{Duration, Instant};
 
@@ -20,13 +21,16 @@ use crate::report::{ImageReport, SandboxReport};
 use crate::sandbox::slots::Permit;
 use crate::sandbox::spec::Labels;
 use crate::sandbox::{Need, Sandbox, SandboxError, Sandboxes};
+use crate::steps;
 use crate::verdict::{Reason, Verdict};
 
 use stage::Stage;
+use witness::Witness;
 
 pub use interactive::Interactive;
 pub use remaining::Remaining;
 pub use step::StepResult;
+pub use witness::HostTime;
 
 /// How many sandboxes a job may break and still get another: enough for a bad test or two, and no way to keep a worker
 /// busy with nothing but starting containers.
@@ -45,6 +49,8 @@ pub struct Execution {
     /// Empty when the compile step failed.
     pub tests: Vec<TestResult>,
     pub timing: Timing,
+    /// What the host counted while the job's programs ran.
+    pub host: Option<HostTime>,
 }
 
 /// How long the parts of an execution took.
@@ -92,7 +98,8 @@ async fn attempt(
 ) -> Result<Execution, SandboxError> {
     remaining.at_most(Duration::from_millis(plan.longest_ms()));
     let image = sandboxes.resolve_image(&plan.image).await?;
-    let run = Run { sandboxes, plan, labels, image: &image };
+    steps::passed!("image known");
+    let run = Run { sandboxes, plan, labels, image: &image, witness: Witness::default() };
     let mut budget = CaptureBudget::new(plan.capture_bytes);
     let mut timing = Timing::default();
     let started = Instant::now();
@@ -104,12 +111,14 @@ async fn attempt(
     let sandbox = ready.confinement.clone();
     if compile.as_ref().is_some_and(|compile| compile.verdict != Verdict::Completed) {
         ready.destroy();
-        return Ok(Execution { image, sandbox, compile, tests: Vec::new(), timing });
+        let host = run.witness.end();
+        return Ok(Execution { image, sandbox, compile, tests: Vec::new(), timing, host });
     }
     let started = Instant::now();
     let tests = Stage::new(&run, ready).run_all(&mut budget, remaining).await?;
     timing.run = started.elapsed();
-    Ok(Execution { image, sandbox, compile, tests, timing })
+    let host = run.witness.end();
+    Ok(Execution { image, sandbox, compile, tests, timing, host })
 }
 
 struct Run<'a> {
@@ -117,6 +126,7 @@ struct Run<'a> {
     plan: &'a Plan,
     labels: &'a Labels,
     image: &'a ImageReport,
+    witness: Witness,
 }
 
 /// A sandbox with the job's files in it, compiled where there is something to compile.
@@ -147,12 +157,16 @@ impl Run<'_> {
             disk_bytes: limits.disk_bytes,
             labels: self.labels.clone(),
         };
-        self.sandboxes.acquire(permit, &need).await
+        let sandbox = self.sandboxes.acquire(permit, &need).await?;
+        self.witness.on(sandbox.cpu());
+        Ok(sandbox)
     }
 
     async fn prepare(&self, permit: Permit, budget: &mut CaptureBudget) -> Result<Ready, SandboxError> {
         let mut sandbox = self.fresh(permit, self.plan.first_limits()).await?;
         self.write_files(&mut sandbox).await?;
+        steps::passed!("files sent");
+        self.witness.begin();
         let confinement = sandbox.confinement().clone();
         let mut ready =
             Ready { sandbox: None, compile: None, compile_took: Duration::ZERO, archive: None, confinement };

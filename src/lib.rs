@@ -52,6 +52,7 @@ host! {
     pub mod retry;
     pub mod sandbox;
     pub mod shutdown;
+    pub mod steps;
     pub mod store;
     pub mod telemetry;
 }

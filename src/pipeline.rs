@@ -11,6 +11,7 @@ use crate::report::{Report, WorkerReport};
 use crate::sandbox::slots::Permit;
 use crate::sandbox::spec::Labels;
 use crate::sandbox::{SandboxError, Sandboxes};
+use crate::steps;
 use crate::store::{Fetched, Store, StoreError, Trouble};
 use crate::telemetry;
 
@@ -85,6 +86,7 @@ impl Pipeline {
             }
         };
         telemetry::job_is(Some(&job.id), Some(&job.environment));
+        steps::passed!("parsed");
         let mut request = Request::of(&job, origin);
         if let Some(expires_at) = job.expires_at.filter(|expires_at| *expires_at < jiff::Timestamp::now()) {
             return Ok(request.expired(expires_at, &self.worker));
@@ -99,8 +101,13 @@ impl Pipeline {
         };
         let labels = self.labels(&plan, &request.execution_id);
         request.start();
+        steps::passed!("planned");
         match execute::execute(&self.sandboxes, permit, &plan, &labels, remaining).await {
-            Ok(execution) => Ok(request.executed(&plan, execution, &self.worker)),
+            Ok(execution) => {
+                let report = request.executed(&plan, execution, &self.worker);
+                steps::passed!("reported");
+                Ok(report)
+            }
             Err(error) => Err(Box::new(Failure { cause: error.into(), request })),
         }
     }

@@ -21,14 +21,16 @@
 //! ```
 
 mod event;
+mod hindrance;
 mod request;
 mod seal;
 mod wire;
 
+pub use hindrance::Hindrance;
 pub use seal::{SEAL, Sealer};
 
 /// Changes whenever the meaning of a frame changes. Worker and agent come from one build, so this only catches accidents.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The longest payload of a frame in bytes: room for a step's whole argv and environment (96 KiB at most) and overhead.
 pub const MAX_PAYLOAD: usize = 128 * 1024;
@@ -140,6 +142,7 @@ pub struct Ended {
     pub stderr_total_bytes: u64,
     /// The agent's own CPU time for the step, already taken off `cpu_time_us`.
     pub agent_cpu_us: u64,
+    pub hindrance: Hindrance,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

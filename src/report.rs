@@ -2,6 +2,7 @@
 
 pub mod cut;
 mod stream;
+mod timing;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use crate::verdict::{Reason, Verdict};
 
 pub use cut::to_message;
 pub use stream::Stream;
+pub use timing::{PressureReport, TimingReport};
 
 /// The version of both messages that this build speaks.
 pub const CONTRACT_VERSION: u64 = 1;
@@ -80,6 +82,9 @@ pub struct Report {
     /// What confined the job; absent when it was not run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<SandboxReport>,
+    /// What disturbed its measurement; absent when it was not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timing: Option<TimingReport>,
     pub timeline: Timeline,
     /// As the producer gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -102,6 +107,10 @@ pub struct StepReport {
     /// Elapsed time in milliseconds, rounded up.
     pub wall_time_ms: u64,
     pub memory_peak_bytes: u64,
+    /// For how long the step was stopped for having used up its share of CPU time, in milliseconds, rounded up; absent when
+    /// it wasn't, or when the kernel doesn't tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub throttled_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stdout: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -41,6 +41,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
             "retry",
             "sandbox",
             "shutdown",
+            "steps",
             "store",
             "telemetry",
         ],
@@ -290,10 +291,10 @@ fn the_edges_do_not_know_each_other() {
     for source in sources().iter().filter(|source| edges.contains(&source.module.as_str())) {
         for used in uses(source, &source.code()) {
             // Waiting between tries is a tool; the log's start reads its own part of the configuration; the instance's
-            // end is a reason to stop. Whatever happens anywhere may be counted, and crash points are nothing in an
-            // ordinary build.
+            // end is a reason to stop. Whatever happens anywhere may be counted and marked, and crash points are
+            // nothing in an ordinary build.
             let is_agreed = [("instance", "shutdown"), ("telemetry", "config")].contains(&(&source.module, &used))
-                || ["crash", "metrics", "retry"].contains(&used.as_str());
+                || ["crash", "metrics", "retry", "steps"].contains(&used.as_str());
             if used != source.module && edges.contains(&used.as_str()) && !is_agreed {
                 wrong.push(format!("{} names crate::{used}", source.path.display()));
             }

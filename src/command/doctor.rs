@@ -7,6 +7,7 @@ use super::{FAILED, INTERRUPTED, failed, local, print};
 use crate::cli::DoctorArgs;
 use crate::config::Config;
 use crate::doctor::timing::Placement;
+use crate::sandbox::slots;
 use crate::doctor::{Finding, Subject, Verdict, examine, table};
 
 pub(super) async fn run(config: &Config, args: DoctorArgs) -> ExitCode {
@@ -30,14 +31,19 @@ pub(super) async fn run(config: &Config, args: DoctorArgs) -> ExitCode {
 }
 
 fn subject(config: &Config) -> Subject {
-    let slots = config.worker.slots.unwrap_or_else(local::cpus);
+    let slots = config.worker.slots.unwrap_or_else(slots::default_count);
     // Never the configured id: opening the engine under a worker's name removes that worker's containers.
     let worker_id = format!("doctor-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
     let languages = config.languages.iter().map(|language| (language.name.clone(), language.image.clone()));
     let allowed = config.images.allow.iter().map(|reference| ("images.allow".to_owned(), reference.clone()));
     Subject {
         settings: local::settings(config, Some(1), &worker_id),
-        placement: Placement { slots, cpus: local::cpus(), pin: config.sandbox.pin_cpus },
+        placement: Placement {
+            slots,
+            cores: slots::cores(),
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            pin: config.sandbox.pin_cpus,
+        },
         images: languages.chain(allowed).collect(),
         incoming_urls: config.queue.incoming().into_iter().map(|incoming| incoming.url).collect(),
         outgoing_url: config.queue.outgoing_url.clone(),

@@ -7,6 +7,7 @@ use crate::job::Bounds;
 use crate::pipeline::{Cause, Pipeline};
 use crate::plan::Policy;
 use crate::report::WorkerReport;
+use crate::sandbox::slots;
 use crate::sandbox::{Patience, PoolSettings, Sandboxes, Settings, WAITING_BYTES, Watermarks};
 use crate::store::{self, Store};
 
@@ -49,7 +50,7 @@ pub(super) fn policy(config: &Config) -> Policy {
 }
 
 pub(super) fn settings(config: &Config, slots: Option<usize>, worker_id: &str) -> Settings {
-    let slots = slots.or(config.worker.slots).unwrap_or_else(cpus);
+    let slots = slots.or(config.worker.slots).unwrap_or_else(slots::default_count);
     let memory = config.worker.memory_bytes.unwrap_or_else(|| (host_memory() as f64 * MEMORY_SHARE) as u64);
     Settings {
         engine_socket: engine_socket(config),
@@ -102,10 +103,6 @@ fn pool(config: &Config, settings: &Settings) -> Option<PoolSettings> {
         tracing::info!(wanted, containers, "memory or user ids leave room for fewer waiting containers");
     }
     Some(PoolSettings { containers, age: Duration::from_secs(config.pool.age_s) })
-}
-
-pub(super) fn cpus() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn engine_socket(config: &Config) -> String {

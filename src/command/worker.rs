@@ -17,6 +17,7 @@ use crate::queue::dead_letters::DeadLetters;
 use crate::queue::sources::Source;
 use crate::queue::{ANSWER, Attributes, Inbox, Outbox, Sqs};
 use crate::sandbox::SandboxError;
+use crate::sandbox::slots;
 use crate::shutdown::Shutdown;
 use crate::worker::Worker;
 
@@ -78,7 +79,7 @@ pub(super) async fn run(config: &Config) -> ExitCode {
         version = pipeline.worker.version,
         incoming = named.iter().map(|incoming| incoming.url.as_str()).collect::<Vec<_>>().join(" "),
         outgoing = outgoing.url(),
-        slots = config.worker.slots.unwrap_or_else(local::cpus),
+        slots = config.worker.slots.unwrap_or_else(slots::default_count),
         pinned = pipeline.sandboxes.are_pinned(),
         "working"
     );

@@ -160,9 +160,12 @@ fn edges() -> [Setting; 17] {
         setting!(
             worker.slots,
             Kind::Integer { least: 1, most: 512 },
-            Fallback::Words("the number of CPUs"),
-            "How many jobs run at the same time. One for each CPU keeps a program's times free of its neighbours; more would \
-             finish jobs sooner only where they mostly wait."
+            Fallback::Words("the number of physical cores that the worker may use"),
+            "How many jobs run at the same time. One for each core keeps a program's times free of its neighbours; more would \
+             finish jobs sooner only where they mostly wait. Where two threads share a core, the second stays idle: two \
+             programs on one core slow each other down, and can watch each other through its caches. With more slots than \
+             cores each has a thread, with more than there are threads nothing is pinned. Only cores count that the \
+             worker's affinity allows, and a CPU quota of its control group makes them fewer."
         ),
         setting!(
             worker.memory_bytes,
@@ -229,7 +232,7 @@ fn edges() -> [Setting; 17] {
             sandbox.pin_cpus,
             Kind::Bool,
             Fallback::Value(Value::Bool(true)),
-            "Whether each slot has CPUs of its own. Pinned programs cannot slow each other down by moving about, so times \
+            "Whether each slot has a CPU of its own, on a core that no other slot uses while there are enough. Pinned programs cannot slow each other down by moving about, so times \
              are repeatable. Turn it off where something else pins CPUs already."
         ),
     ]

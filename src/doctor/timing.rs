@@ -9,7 +9,7 @@ const fn check(id: &'static str, promise: &'static str) -> Check {
 }
 
 pub const PINNED: Check = check("timing.pinned", "each sandbox has a CPU of its own");
-pub const SMT: Check = check("timing.smt", "no two CPUs share a core");
+pub const SMT: Check = check("timing.smt", "no two jobs share a core");
 pub const SWAP: Check = check("timing.swap", "the host doesn't swap");
 pub const HUGE_PAGES: Check = check("timing.huge-pages", "huge pages come only where asked for");
 pub const GOVERNOR: Check = check("timing.governor", "the CPUs keep their frequency");
@@ -25,6 +25,8 @@ const MUCH_STEAL: u64 = 100;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Placement {
     pub slots: usize,
+    /// Physical ones.
+    pub cores: usize,
     pub cpus: usize,
     /// `sandbox.pin_cpus`.
     pub pin: bool,
@@ -33,7 +35,7 @@ pub struct Placement {
 pub fn judge(facts: &HostFacts, placement: Placement) -> Vec<Finding> {
     vec![
         pinned(placement),
-        smt(facts.smt),
+        smt(facts.smt, placement),
         swap(&facts.swaps),
         huge_pages(facts.huge_pages.as_deref()),
         governor(&facts.governors),
@@ -42,7 +44,7 @@ pub fn judge(facts: &HostFacts, placement: Placement) -> Vec<Finding> {
     ]
 }
 
-fn pinned(Placement { slots, cpus, pin }: Placement) -> Finding {
+fn pinned(Placement { slots, cpus, pin, .. }: Placement) -> Finding {
     let measured = format!("{slots} slots on {cpus} CPUs");
     if !pin {
         return PINNED.note(
@@ -59,12 +61,15 @@ fn pinned(Placement { slots, cpus, pin }: Placement) -> Finding {
     PINNED.good(measured)
 }
 
-fn smt(active: Option<bool>) -> Finding {
+fn smt(active: Option<bool>, Placement { slots, cores, pin, .. }: Placement) -> Finding {
     match active {
+        Some(true) if pin && slots <= cores => {
+            SMT.good(format!("two threads share each core; of {cores} cores {slots} slots use one thread each"))
+        }
         Some(true) => SMT.note(
-            "two threads share each core",
-            "two jobs on one core slow each other down, and can watch each other through its caches: halve worker.slots, or \
-             turn the second threads off (nosmt, or CoreOptions of an EC2 instance)",
+            format!("two threads share each core, {slots} slots on {cores} cores"),
+            "two jobs on one core slow each other down, and can watch each other through its caches: leave worker.slots at \
+             its default with sandbox.pin_cpus on, or turn the second threads off (nosmt, or CpuOptions of an EC2 instance)",
         ),
         Some(false) => SMT.good("simultaneous threads are off"),
         None => SMT.good("the kernel knows of none"),
@@ -138,7 +143,7 @@ mod tests {
     use super::*;
     use crate::doctor::finding::Verdict;
 
-    const PLACEMENT: Placement = Placement { slots: 4, cpus: 4, pin: true };
+    const PLACEMENT: Placement = Placement { slots: 4, cores: 4, cpus: 4, pin: true };
 
     fn told(facts: &HostFacts, placement: Placement) -> Vec<(&'static str, Verdict)> {
         let findings = judge(facts, placement);
@@ -167,5 +172,14 @@ mod tests {
         assert!(told.iter().all(|(_, verdict)| *verdict < Verdict::Broken));
         let unpinned = judge(&facts, Placement { pin: false, ..PLACEMENT });
         assert_eq!(unpinned[0].verdict, Verdict::Note);
+    }
+
+    #[test]
+    fn threads_that_share_a_core_are_no_matter_while_each_slot_has_one() {
+        let facts = HostFacts { smt: Some(true), ..HostFacts::default() };
+        let threads = Placement { cpus: 8, ..PLACEMENT };
+        assert_eq!(told(&facts, threads), []);
+        assert_eq!(told(&facts, Placement { slots: 5, ..threads }), [("timing.smt", Verdict::Note)]);
+        assert!(told(&facts, Placement { pin: false, ..threads }).contains(&("timing.smt", Verdict::Note)));
     }
 }

@@ -3,7 +3,7 @@
 use tokio::sync::mpsc;
 
 use super::step::{broken, evidence, not_started, request};
-use super::{Run, StepResult};
+use super::{Run, StepResult, Witness};
 use crate::capture::CaptureBudget;
 use crate::plan::{Command, Plan};
 use crate::protocol::{Stdin, StepEnding};
@@ -54,7 +54,7 @@ impl Interactive<'_> {
         labels: &Labels,
     ) -> Result<StepResult, SandboxError> {
         let image = sandboxes.resolve_image(&plan.image).await?;
-        let run = Run { sandboxes, plan, labels, image: &image };
+        let run = Run { sandboxes, plan, labels, image: &image, witness: Witness::default() };
         let mut ready = run.prepare(permit, &mut CaptureBudget::new(plan.capture_bytes)).await?;
         if let Some(compile) = ready.compile.take().filter(|compile| compile.verdict == Verdict::CompileError) {
             ready.destroy();

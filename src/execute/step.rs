@@ -4,7 +4,8 @@ use crate::capture::{CaptureBudget, Captured};
 use crate::evidence::{Ending, RunEvidence};
 use crate::limits::Limits;
 use crate::plan::{Command, Plan, PlannedTest};
-use crate::protocol::{Ended, Stdin, Step, StepEnding};
+use crate::protocol::{Ended, Hindrance, Stdin, Step, StepEnding};
+use crate::steps;
 use crate::sandbox::{Resized, Sandbox, SandboxError, StepOutcome};
 use crate::verdict::{Reason, Verdict, judge};
 
@@ -14,6 +15,8 @@ pub struct StepResult {
     pub verdict: Verdict,
     pub reason: Option<Reason>,
     pub evidence: RunEvidence,
+    /// What kept it from running; no verdict depends on it.
+    pub hindrance: Hindrance,
     /// What the verdict leaves out, for a person.
     pub detail: Option<String>,
     pub stdout: Captured,
@@ -22,11 +25,12 @@ pub struct StepResult {
 
 impl StepResult {
     /// A test that `stop_on_failure` left out.
-    pub(super) fn skipped() -> StepResult {
+    pub(crate) fn skipped() -> StepResult {
         StepResult {
             verdict: Verdict::Skipped,
             reason: None,
             evidence: RunEvidence::default(),
+            hindrance: Hindrance::default(),
             detail: None,
             stdout: Captured::default(),
             stderr: Captured::default(),
@@ -116,6 +120,7 @@ async fn run(
             return Ok((result, false));
         }
     }
+    steps::passed!("resized");
     let (mut stdout, mut stderr) = budget.next_step();
     let mut output = |is_stdout: bool, data: &[u8]| {
         if is_stdout {
@@ -129,13 +134,14 @@ async fn run(
     let (stdout, stderr) = (stdout.finish(), stderr.finish());
     budget.spend(&stdout);
     budget.spend(&stderr);
-    let (evidence, detail, intact) = match outcome {
+    let (evidence, hindrance, detail, intact) = match outcome {
         StepOutcome::Ended(ended) => {
+            steps::passed!("ended", ended.wall_time_us);
             let detail = match ended.ending {
                 StepEnding::NotStarted(errno) => Some(not_started(command, errno)),
                 _ => None,
             };
-            (evidence(&ended), detail, true)
+            (evidence(&ended), ended.hindrance, detail, true)
         }
         StepOutcome::Broken { oom, detail } => {
             let evidence = RunEvidence {
@@ -143,11 +149,12 @@ async fn run(
                 stderr_total_bytes: stderr.total,
                 ..broken(sandbox, oom, &detail)
             };
-            (evidence, None, false)
+            (evidence, Hindrance::default(), None, false)
         }
     };
     let (verdict, reason) = judge(&evidence, limits);
-    Ok((StepResult { verdict, reason, evidence, detail, stdout, stderr }, intact))
+    steps::passed!("judged");
+    Ok((StepResult { verdict, reason, evidence, hindrance, detail, stdout, stderr }, intact))
 }
 
 /// What is known when the agent died or fell silent.

@@ -1,7 +1,7 @@
 //! Events as bytes.
 
 use super::wire::{Reader, Writer};
-use super::{Ended, Event, FrameError, HEADER, Header, SEAL, Sealer, StepEnding, kind};
+use super::{Ended, Event, FrameError, HEADER, Header, Hindrance, SEAL, Sealer, StepEnding, kind};
 
 impl Event {
     /// The whole frame, ready to be sent.
@@ -42,6 +42,10 @@ impl Event {
                     ended.agent_cpu_us,
                 ] {
                     out.u64(number);
+                }
+                for counter in ended.hindrance.counters() {
+                    out.flag(counter.is_some());
+                    out.u64(counter.unwrap_or(0));
                 }
                 kind::ENDED
             }
@@ -91,6 +95,14 @@ impl Event {
                 stdout_total_bytes: input.u64()?,
                 stderr_total_bytes: input.u64()?,
                 agent_cpu_us: input.u64()?,
+                hindrance: {
+                    let mut counters = [None; 6];
+                    for counter in &mut counters {
+                        let (known, value) = (input.flag()?, input.u64()?);
+                        *counter = known.then_some(value);
+                    }
+                    Hindrance::of_counters(counters)
+                },
             }),
             kind::SNAPSHOTTED => Event::Snapshotted { size: input.u64()? },
             kind::COLLECTED_DATA => Event::Data(input.rest().to_vec()),

@@ -55,7 +55,7 @@ fn event() -> impl Strategy<Value = Event> {
         }),
         bytes().prop_map(Event::Stdout),
         bytes().prop_map(Event::Stderr),
-        (ending, any::<[u64; 7]>()).prop_map(|(ending, n)| Event::Ended(Ended {
+        (ending, any::<[u64; 7]>(), any::<[Option<u64>; 6]>()).prop_map(|(ending, n, counters)| Event::Ended(Ended {
             ending,
             cpu_time_us: n[0],
             wall_time_us: n[1],
@@ -64,6 +64,7 @@ fn event() -> impl Strategy<Value = Event> {
             stdout_total_bytes: n[4],
             stderr_total_bytes: n[5],
             agent_cpu_us: n[6],
+            hindrance: Hindrance::of_counters(counters),
         })),
         any::<u64>().prop_map(|size| Event::Snapshotted { size }),
         bytes().prop_map(Event::Data),

@@ -17,7 +17,7 @@ use super::{Report, StepReport, TestReport};
 /// 2. all streams, and the groups of tests;
 /// 3. the hashes of streams;
 /// 4. tests, from the last one on; `detail` says how many;
-/// 5. `metadata`, `limits`, and the times in `timeline`; `detail` past its first 200 characters.
+/// 5. `metadata`, `limits`, `timing`, and the times in `timeline`; `detail` past its first 200 characters.
 ///
 /// A thousand tests with short ids come to about 410 KB at step 2 and 240 KB at step 3, so a queue of 1 MiB only sees step
 /// 4 with thousands of tests and long names. With all five steps about 1 KB remains; if `max_bytes` is less than that, the
@@ -104,6 +104,7 @@ fn with_the_least(report: &Report, max_bytes: usize) -> Report {
     bare.compile = None;
     bare.metadata = None;
     bare.limits = None;
+    bare.timing = None;
     bare.timeline = super::Timeline {
         received: report.timeline.received.clone(),
         finished: report.timeline.finished.clone(),
@@ -141,6 +142,7 @@ fn copy(report: &Report, step: &mut dyn FnMut(&StepReport) -> StepReport) -> Rep
         worker: report.worker.clone(),
         image: report.image.clone(),
         sandbox: report.sandbox.clone(),
+        timing: report.timing.clone(),
         timeline: report.timeline.clone(),
         metadata: report.metadata.clone(),
     }

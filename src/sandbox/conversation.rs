@@ -7,7 +7,7 @@ use bytes::{Buf, BytesMut};
 use futures_util::{Stream, StreamExt};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use crate::protocol::{Event, FrameError, Request, Sealer};
+use crate::protocol::{CHUNK, Event, FrameError, Request, Sealer};
 
 /// How much of what the agent says on stderr (a panic, at most) is kept for the log.
 const COMPLAINT_BYTES: usize = 2_048;
@@ -34,6 +34,8 @@ pub(crate) struct Conversation {
     input: Pin<Box<dyn AsyncWrite + Send>>,
     output: Pin<Box<dyn Stream<Item = Result<LogOutput, bollard::errors::Error>> + Send>>,
     buffer: BytesMut,
+    /// Frames that are yet to be sent.
+    unsent: Vec<u8>,
     sent: u32,
     received: u32,
     key: [u8; 16],
@@ -54,6 +56,7 @@ impl Conversation {
             input: attached.input,
             output: attached.output,
             buffer: BytesMut::new(),
+            unsent: Vec::new(),
             sent: 0,
             received: 0,
             key,
@@ -67,11 +70,24 @@ impl Conversation {
         self.key
     }
 
-    /// Sends a frame. Not cancel-safe: a dropped send leaves half a frame.
+    /// Sends a frame, and those before it that are yet to be sent. Not cancel-safe: a dropped send leaves half a frame.
     pub(crate) async fn send(&mut self, request: &Request) -> Result<(), Lost> {
-        let frame = request.encode(self.sent);
+        self.feed(request).await?;
+        self.flush().await
+    }
+
+    /// Sends a frame together with those after it: each write wakes the engine, its shim and the agent. Nobody may wait for
+    /// an answer before the next [`Self::send`] or [`Self::flush`]. Not cancel-safe either.
+    pub(crate) async fn feed(&mut self, request: &Request) -> Result<(), Lost> {
+        self.unsent.extend_from_slice(&request.encode(self.sent));
         self.sent = self.sent.wrapping_add(1);
-        self.input.write_all(&frame).await.map_err(|error| Lost::Ended(error.to_string()))?;
+        if self.unsent.len() >= CHUNK { self.flush().await } else { Ok(()) }
+    }
+
+    /// Sends what is yet to be sent.
+    pub(crate) async fn flush(&mut self) -> Result<(), Lost> {
+        let unsent = std::mem::take(&mut self.unsent);
+        self.input.write_all(&unsent).await.map_err(|error| Lost::Ended(error.to_string()))?;
         self.input.flush().await.map_err(|error| Lost::Ended(error.to_string()))
     }
 

@@ -65,6 +65,11 @@ impl Sandbox {
         &self.id
     }
 
+    /// The CPU that it is pinned to; `None` where it isn't.
+    pub fn cpu(&self) -> Option<usize> {
+        self.holds.as_ref().and_then(|(slot, _)| slot.cpu.number)
+    }
+
     /// Memory in bytes and processes, as they were asked for last.
     pub fn size(&self) -> (u64, u64) {
         self.size
@@ -75,14 +80,14 @@ impl Sandbox {
         &self.confinement
     }
 
-    /// Writes a file of the job into the workspace.
+    /// Writes a file of the job into the workspace. It goes together with whatever is asked of the agent next.
     ///
     /// # Errors
     /// Ours: no program has run yet.
     pub async fn write_file(&mut self, path: &str, executable: bool, content: &[u8]) -> Result<(), SandboxError> {
         let size = content.len() as u64;
-        self.send(&Request::File { path: path.as_bytes().to_vec(), executable, size }).await?;
-        self.send_data(content).await
+        self.feed(&Request::File { path: path.as_bytes().to_vec(), executable, size }).await?;
+        self.feed_data(content).await
     }
 
     /// Sets what the kernel holds the container to, if it isn't that already.
@@ -186,8 +191,9 @@ impl Sandbox {
         self.touched = true;
         let silence = self.shared.settings.patience.silence;
         let sent = async {
-            self.send(&Request::Load { size: archive.len() as u64 }).await?;
-            self.send_data(archive).await
+            self.feed(&Request::Load { size: archive.len() as u64 }).await?;
+            self.feed_data(archive).await?;
+            self.flush().await
         };
         match timeout(silence, sent).await {
             Ok(Ok(())) => {}
@@ -207,18 +213,31 @@ impl Sandbox {
     }
 
     async fn send(&mut self, request: &Request) -> Result<(), SandboxError> {
-        let conversation = self.conversation.as_mut().ok_or_else(used_up)?;
-        conversation.send(request).await.map_err(|lost| match lost {
-            Lost::Frame(error) => SandboxError::Protocol(error),
-            Lost::Ended(reason) => SandboxError::Conversation(reason),
-        })
+        self.feed(request).await?;
+        self.flush().await
     }
 
-    async fn send_data(&mut self, data: &[u8]) -> Result<(), SandboxError> {
+    /// As [`Conversation::feed`].
+    async fn feed(&mut self, request: &Request) -> Result<(), SandboxError> {
+        self.conversation.as_mut().ok_or_else(used_up)?.feed(request).await.map_err(broken_off)
+    }
+
+    async fn feed_data(&mut self, data: &[u8]) -> Result<(), SandboxError> {
         for chunk in data.chunks(CHUNK) {
-            self.send(&Request::Data(chunk.to_vec())).await?;
+            self.feed(&Request::Data(chunk.to_vec())).await?;
         }
         Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), SandboxError> {
+        self.conversation.as_mut().ok_or_else(used_up)?.flush().await.map_err(broken_off)
+    }
+}
+
+fn broken_off(lost: Lost) -> SandboxError {
+    match lost {
+        Lost::Frame(error) => SandboxError::Protocol(error),
+        Lost::Ended(reason) => SandboxError::Conversation(reason),
     }
 }
 

@@ -6,6 +6,7 @@
 //! process only and takes back when it dies (an abstract Unix socket), so that no file is left and no lock goes stale.
 
 mod claims;
+mod topology;
 
 use std::collections::BTreeSet;
 use std::os::unix::net::UnixListener;
@@ -18,6 +19,18 @@ use claims::{claim_cpus, claim_uids, uids};
 use super::pool::WAITING_BYTES;
 use super::{SandboxError, Settings};
 use crate::metrics::{self, Occupied, occupied};
+
+/// How many sandboxes run side by side where nobody says: one for each physical core that this process may use, and no more
+/// than its control group gives it CPU time for.
+pub fn default_count() -> usize {
+    let share = std::thread::available_parallelism().map_or(1, usize::from);
+    topology::slots(cores(), share)
+}
+
+/// The physical cores that this process may use at least one thread of.
+pub fn cores() -> usize {
+    topology::own_cores().len()
+}
 
 /// Permits of memory are counted in this unit.
 const MEMORY_UNIT: u64 = 1 << 20;

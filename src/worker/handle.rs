@@ -12,6 +12,7 @@ use crate::queue::{Delivery, Message};
 use crate::report::{Lease, Report};
 use crate::retry::Retry;
 use crate::shutdown::Shutdown;
+use crate::steps;
 use crate::telemetry;
 
 /// How long a message rests after our own failure hit it, by how often it has been received: long enough for a passing
@@ -25,6 +26,7 @@ const RECEIPTS_WITHOUT_POLICY: u64 = 10;
 impl<A: Answering> Worker<A> {
     pub(super) async fn handle(&self, delivery: Delivery, permit: A::Permit, shutdown: &Shutdown) {
         crash::point!("leased");
+        steps::passed!("received");
         let message = &delivery.message;
         // Whatever ended the earlier attempts may have ended their workers, too; so it isn't tried once more, or the
         // message could go to the dead letters without anybody being told.
@@ -68,12 +70,14 @@ impl<A: Answering> Worker<A> {
                 }
                 if let Some(delivery) = self.publish(delivery, report, shutdown).await {
                     crash::point!("published");
+                    steps::passed!("published");
                     if let Some(reason) = not_a_job {
                         delivery.copy_to_dead_letters(&reason).await;
                     }
                     let body = delivery.message.body.clone();
                     delivery.acknowledge().await;
                     crash::point!("deleted");
+                    steps::passed!("deleted");
                     self.answering.settled(&body).await;
                 }
                 return;

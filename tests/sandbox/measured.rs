@@ -161,3 +161,63 @@ async fn exactly_as_many_processes_or_threads_live_as_a_test_may_have() {
     lab.close().await;
     assert_eq!(verdict(&report), "accepted", "{report:#}");
 }
+
+/// Two threads that burn CPU time for as many milliseconds as the argument says, each by the clock on the wall.
+const TWO_BURN: &str = r#"
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+static long until;
+static long now(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000 + time.tv_nsec / 1000000;
+}
+static void *burn(void *nothing) { while (now() < until) ; return nothing; }
+int main(int argc, char **argv) {
+    until = now() + atol(argv[1]);
+    pthread_t other;
+    pthread_create(&other, NULL, burn, NULL);
+    burn(NULL);
+    pthread_join(other, NULL);
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_says_what_disturbed_its_measurement_and_which_test_was_throttled() {
+    // Without a CPU of its own a sandbox has one CPU's worth of time, of which two threads want more.
+    let lab = Lab::set(1, "", |settings| settings.pin_cpus = false).await;
+    let tests = json!([{ "id": "burns", "args": ["1500"] }, { "id": "rests", "args": ["0"] }]);
+    let limits = json!({ "cpu_time_ms": 10_000, "wall_time_ms": 60_000 });
+    let report = lab.run(&c(TWO_BURN, json!({ "tests": tests, "limits": limits }))).await;
+    lab.close().await;
+    assert_eq!(verdict(&report), "completed", "{report:#}");
+    let timing = &report["timing"];
+    let figure = |name: &str| timing[name].as_u64().unwrap_or_else(|| panic!("no {name}: {report:#}"));
+    let steps: u64 = [&report["compile"], of_test(&report, "burns"), of_test(&report, "rests")]
+        .iter()
+        .map(|step| step["wall_time_ms"].as_u64().expect("a number"))
+        .sum();
+    // Each step's wall time is rounded up.
+    assert!(figure("span_ms") + 3 >= steps, "{report:#}");
+    assert!(figure("cpus") >= 1 && figure("steal_ms") <= figure("span_ms") * figure("cpus") + 20, "{report:#}");
+    // On a host whose cores are all busy the two threads may never get more than their share.
+    let throttled = of_test(&report, "burns")["throttled_ms"].as_u64().unwrap_or(0);
+    assert!(figure("throttled_ms") >= throttled, "{report:#}");
+    assert_eq!(figure("throttled_periods") > 0, figure("throttled_ms") > 0, "{report:#}");
+    assert!(figure("throttled_ms") <= figure("span_ms") * figure("cpus") + 200, "{report:#}");
+    assert!(figure("involuntary_switches") > 0, "two threads on one CPU's time: {report:#}");
+    let has_pressure = std::fs::read_to_string("/proc/pressure/cpu").is_ok();
+    assert_eq!(timing["host_pressure"]["cpu_ms"].is_u64(), has_pressure, "{report:#}");
+    let version_2 = report["sandbox"]["cgroup"] == 2;
+    assert!(version_2 || timing["sandbox_pressure"].is_null(), "{report:#}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_not_run_has_no_timing() {
+    let lab = Lab::open(1).await;
+    let report = lab.run(&json!({ "id": "x", "language": "no such", "files": [{ "path": "a", "content": "" }] })).await;
+    lab.close().await;
+    assert_eq!(verdict(&report), "rejected", "{report:#}");
+    assert!(report["timing"].is_null(), "{report:#}");
+}

@@ -31,7 +31,11 @@ pub fn cgroup_text(data: &[u8]) {
     assert_eq!(Version::V2.cpu_time_us(data), line("usage_usec"));
     for version in [Version::V1, Version::V2] {
         assert_eq!(version.oom_kills(data), line("oom_kill"));
+        assert_eq!(version.throttled_periods(data), line("nr_throttled"));
     }
+    assert_eq!(Version::V2.throttled_us(data), line("throttled_usec"));
+    // What isn't pressure is none; it must only not panic.
+    let _ = cgroup::stalled_us(data);
 }
 
 /// A way out is never overlooked: with the two headings and loopbacks only there is none, whatever comes on top is one.

@@ -112,6 +112,7 @@ fn report(input: &mut Input<'_>) -> Report {
         worker: WorkerReport { id: "w-1".to_owned(), version: "0.1.0".to_owned(), host },
         image: None,
         sandbox: None,
+        timing: None,
         timeline,
         metadata: metadata.and_then(|text| serde_json::value::RawValue::from_string(text).ok()),
     }
@@ -134,6 +135,7 @@ fn step(input: &mut Input<'_>, verdict: Verdict) -> StepReport {
         cpu_time_ms: 12_345,
         wall_time_ms: 23_456,
         memory_peak_bytes: 123_456_789,
+        throttled_ms: None,
         stdout: stdout.text,
         stdout_base64: stdout.base64,
         stdout_total_bytes: stdout.total_bytes,

@@ -6,7 +6,8 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use caisson::cgroup::{Version, number};
+use caisson::cgroup::{Version, number, stalled_us};
+use caisson::protocol::Hindrance;
 
 use crate::sys;
 
@@ -24,6 +25,10 @@ pub(crate) struct Meter {
     memory_events: Option<File>,
     /// Absent on old kernels and under gVisor; nothing is waited for then.
     kernel_memory: Option<File>,
+    /// Absent under gVisor.
+    throttling: Option<File>,
+    /// Absent with cgroup v1 and on kernels that don't account for it.
+    pressure: [Option<File>; 3],
 }
 
 impl Meter {
@@ -37,6 +42,8 @@ impl Meter {
             memory_peak: File::open(paths.memory_peak).ok(),
             memory_events: File::open(paths.memory_events).ok(),
             kernel_memory: File::open(paths.kernel_memory).ok(),
+            throttling: File::open(paths.throttling).ok(),
+            pressure: std::array::from_fn(|index| File::open(paths.pressure?[index]).ok()),
         })
     }
 
@@ -74,6 +81,23 @@ impl Meter {
             sys::poll(&mut [], 2)?;
         }
         Ok(())
+    }
+
+    /// What has kept the container from running so far; the agent's own waiting is in it, too.
+    pub(crate) fn hindrance(&self) -> Hindrance {
+        let throttling = |parse: fn(Version, &[u8]) -> Option<u64>| {
+            read(self.throttling.as_ref()?, |text| parse(self.version, text)).ok()
+        };
+        let [cpu_pressure_us, memory_pressure_us, io_pressure_us] =
+            self.pressure.each_ref().map(|file| read(file.as_ref()?, stalled_us).ok());
+        Hindrance {
+            throttled_us: throttling(Version::throttled_us),
+            throttled_periods: throttling(Version::throttled_periods),
+            cpu_pressure_us,
+            memory_pressure_us,
+            io_pressure_us,
+            involuntary_switches: None,
+        }
     }
 
     /// 0 where the kernel doesn't say.

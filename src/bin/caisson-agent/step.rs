@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
-use caisson::protocol::{CHUNK, Ended, Request, Step, StepEnding, kind};
+use caisson::protocol::{CHUNK, Ended, Hindrance, Request, Step, StepEnding, kind};
 
 use crate::channel::{Channel, STDIN, STDOUT};
 use crate::child;
@@ -20,6 +20,7 @@ const SWEEP: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(agent: &Agent, channel: &mut Channel, step: &Step, input: Option<File>) -> Result<Ended, Failure> {
     let meter = &agent.meter;
+    let hindrance_before = meter.hindrance();
     let before = Before {
         cpu_time_us: meter.cpu_time_us().attempt("read the CPU time")?,
         own_cpu_time_us: sys::own_cpu_time_us(),
@@ -45,14 +46,16 @@ pub(crate) fn run(agent: &Agent, channel: &mut Channel, step: &Step, input: Opti
         stdout: Output::new(child.stdout, kind::STDOUT),
         stderr: Output::new(child.stderr, kind::STDERR),
         memory_seen: 0,
+        resident_peak: 0,
+        involuntary_switches: 0,
     };
     let ended = run.watch().attempt("watch a program")?;
     let wall_time = started.elapsed();
-    let resident_peak = run.sweep(&ended).attempt("end a program's processes")?;
+    run.sweep(&ended).attempt("end a program's processes")?;
     run.drain().attempt("read a program's last output")?;
 
     let (stdout_total, stderr_total) = (run.stdout.total, run.stderr.total);
-    let memory_seen = run.memory_seen;
+    let (memory_seen, resident_peak, switches) = (run.memory_seen, run.resident_peak, run.involuntary_switches);
     let agent_cpu_us = sys::own_cpu_time_us().saturating_sub(before.own_cpu_time_us);
     let memory_peak = meter.memory_peak();
     Ok(Ended {
@@ -79,6 +82,7 @@ pub(crate) fn run(agent: &Agent, channel: &mut Channel, step: &Step, input: Opti
         stdout_total_bytes: stdout_total,
         stderr_total_bytes: stderr_total,
         agent_cpu_us,
+        hindrance: Hindrance { involuntary_switches: Some(switches), ..meter.hindrance().since(&hindrance_before) },
     })
 }
 
@@ -103,6 +107,10 @@ struct Run<'a> {
     stdout: Output,
     stderr: Output,
     memory_seen: u64,
+    /// The highest resident size among the dead.
+    resident_peak: u64,
+    /// Of all the dead together.
+    involuntary_switches: u64,
 }
 
 impl Run<'_> {
@@ -198,17 +206,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Kills until nobody is left. Returns the highest resident size among the dead.
-    fn sweep(&mut self, ended: &Option<sys::Reaped>) -> io::Result<u64> {
+    /// Kills until nobody is left.
+    fn sweep(&mut self, ended: &Option<sys::Reaped>) -> io::Result<()> {
         let deadline = Instant::now() + SWEEP;
-        let mut resident_peak = ended.as_ref().map_or(0, |reaped| reaped.resident_peak);
+        if let Some(first) = ended {
+            self.count(first);
+        }
         loop {
             sys::kill_everyone();
             loop {
                 match sys::reap(-1) {
-                    Ok(Some(reaped)) => resident_peak = resident_peak.max(reaped.resident_peak),
+                    Ok(Some(reaped)) => self.count(&reaped),
                     Ok(None) => break,
-                    Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(resident_peak),
+                    Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(()),
                     Err(error) => return Err(error),
                 }
             }
@@ -218,6 +228,11 @@ impl Run<'_> {
             // Wakes for nothing but time: the dying are waited for a millisecond at a time.
             sys::poll(&mut [], 1)?;
         }
+    }
+
+    fn count(&mut self, dead: &sys::Reaped) {
+        self.resident_peak = self.resident_peak.max(dead.resident_peak);
+        self.involuntary_switches += dead.involuntary_switches;
     }
 
     /// Takes what is left in the pipes, within the limit. Nobody is alive to write more, but a pipe may still be held open:

@@ -200,6 +200,8 @@ pub(crate) struct Reaped {
     pub(crate) status: i32,
     /// The highest resident size of one of its processes, in bytes.
     pub(crate) resident_peak: u64,
+    /// How often the kernel took the CPU from it or from a process that it had waited for.
+    pub(crate) involuntary_switches: u64,
 }
 
 /// Collects an ended child without waiting: `Ok(None)` when none has ended, `ECHILD` when there are none left.
@@ -209,7 +211,11 @@ pub(crate) fn reap(pid: libc::pid_t) -> io::Result<Option<Reaped>> {
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: both pointers are to live values of the right types.
     let reaped = check(unsafe { libc::wait4(pid, &mut status, libc::WNOHANG, &mut usage) }.into())?;
-    Ok((reaped != 0).then(|| Reaped { status, resident_peak: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024 }))
+    Ok((reaped != 0).then(|| Reaped {
+        status,
+        resident_peak: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
+        involuntary_switches: u64::try_from(usage.ru_nivcsw).unwrap_or(0),
+    }))
 }
 
 /// Kills every process of the container but PID 1 itself.

@@ -120,6 +120,7 @@ pub(super) fn figures(step: &StepReport) -> StepReport {
         cpu_time_ms: step.cpu_time_ms,
         wall_time_ms: step.wall_time_ms,
         memory_peak_bytes: step.memory_peak_bytes,
+        throttled_ms: step.throttled_ms,
         stdout: None,
         stdout_base64: None,
         stdout_total_bytes: step.stdout_total_bytes,

@@ -32,6 +32,7 @@ fn step(stdout: &[u8], stderr: &[u8]) -> StepReport {
         cpu_time_ms: 12_345,
         wall_time_ms: 23_456,
         memory_peak_bytes: 123_456_789,
+        throttled_ms: None,
         stdout: stdout.text,
         stdout_base64: stdout.base64,
         stdout_total_bytes: stdout.total_bytes,
@@ -71,6 +72,7 @@ fn report(tests: impl IntoIterator<Item = StepReport>) -> Report {
         worker: WorkerReport { id: "w-1".to_owned(), version: "0.1.0".to_owned(), host: "ip-10-0-0-1".to_owned() },
         image: Some(ImageReport { reference: "python:3".to_owned(), digest: format!("sha256:{}", "0".repeat(64)) }),
         sandbox: None,
+        timing: None,
         timeline: Timeline {
             sent: Some(time()),
             received: time(),

@@ -8,9 +8,11 @@ use crate::metrics;
 use crate::sandbox::pool::{Kind, Place, Pool};
 use crate::sandbox::slots::{Cpu, Memory, Permit, Slot};
 use crate::sandbox::{Need, SandboxError, Shared};
+use crate::steps;
 
 pub(crate) async fn acquire(shared: &Arc<Shared>, permit: Permit, need: &Need) -> Result<Sandbox, SandboxError> {
     let memory = shared.slots.memory(need.memory_bytes).await;
+    steps::passed!("memory held");
     let Some(pool) = &shared.pool else {
         let (cpu, ()) = shared.slots.cpu(|free| (free.first().copied(), ()));
         return make(shared, permit, memory, cpu, need).await;
@@ -39,12 +41,14 @@ async fn take(shared: &Shared, pool: &Pool, kind: &Kind, need: &Need) -> (Cpu, O
     loop {
         let (cpu, waiting) = pool.take(kind, labels.deadline, &shared.slots, &shared.fates);
         let Some(mut waiting) = waiting else { return (cpu, None) };
+        steps::passed!("taken");
         if let Err(error) = waiting.wake().await {
             tracing::info!(container.id = waiting.id(), %error, "a waiting container doesn't answer");
             pool.found_dead();
             continue;
         }
         if let Some((born, place)) = waiting.take() {
+            steps::passed!("greeted");
             tracing::debug!(
                 container.id = born.id,
                 job.id = labels.job,

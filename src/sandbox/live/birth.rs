@@ -16,6 +16,7 @@ use crate::sandbox::janitor::Remains;
 use crate::sandbox::owned::Ownership;
 use crate::sandbox::spec::{AGENT_PROCESSES, START_MEMORY_BYTES, START_PIDS, Spec, profile_id};
 use crate::sandbox::{SandboxError, Shared, agent};
+use crate::steps;
 
 /// What a container is made from.
 #[derive(Debug, Clone, Copy)]
@@ -130,9 +131,12 @@ impl<H: Send + 'static> Unborn<'_, H> {
         self.id = Some(id.clone());
         shared.fates.expect(&id);
         crash::point!("created");
+        steps::passed!("created");
         let attached = shared.engine.attach(&id).await?;
+        steps::passed!("attached");
         shared.engine.start(&id).await?;
         crash::point!("started");
+        steps::passed!("started");
         let mut conversation = Conversation::new(attached, *uuid::Uuid::new_v4().as_bytes());
         let greeted = timeout(shared.settings.patience.ready, greet(&mut conversation)).await;
         let greeting = greeted.map_err(|_| SandboxError::NotReady(shared.settings.patience.ready))??;
@@ -140,6 +144,7 @@ impl<H: Send + 'static> Unborn<'_, H> {
             return Err(SandboxError::Network);
         }
         crash::point!("first_frame");
+        steps::passed!("greeted");
         let confinement = SandboxReport {
             profile: profile_id(runtime, agent_program),
             runtime: shared.settings.runtime.clone(),

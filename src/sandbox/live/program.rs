@@ -103,8 +103,11 @@ impl Sandbox {
         let takes_bytes = matches!(step.stdin, Stdin::Bytes(_));
         let silence = self.shared.settings.patience.silence;
         let sent = async {
-            self.send(&Request::Step(step)).await?;
-            if takes_bytes { self.send_data(stdin).await } else { Ok(()) }
+            self.feed(&Request::Step(step)).await?;
+            if takes_bytes {
+                self.feed_data(stdin).await?;
+            }
+            self.flush().await
         };
         timeout(silence, sent).await.map_err(|_| SandboxError::NotReady(silence))?
     }

@@ -2,6 +2,7 @@
 
 use super::Sandbox;
 use crate::sandbox::janitor::Remains;
+use crate::steps;
 
 impl Sandbox {
     /// Ends the sandbox. Returns at once; the slot is free when the engine says that the container is gone.
@@ -18,6 +19,7 @@ impl Sandbox {
         }
         let id = std::mem::take(&mut self.id);
         self.shared.janitor.clear_away(Remains { id, ownership, conversation: self.conversation.take() }, slot);
+        steps::passed!("told to end");
     }
 }
 

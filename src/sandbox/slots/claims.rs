@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
+use super::topology::own_cores;
 use crate::sandbox::{SandboxError, Settings};
 
 /// One for each slot, and one for each container that waits.
@@ -37,41 +38,37 @@ pub(super) fn claim_uids(settings: &Settings) -> Result<(u32, Vec<UnixListener>)
     )))
 }
 
-/// One CPU a slot, or none at all: a mixture would give some jobs other times than others.
+/// For each slot a physical core, of which it uses one CPU and leaves the others idle: two programs on one core slow each
+/// other down, and one with both threads would be charged more CPU time for the same work. Where there are more slots than
+/// cores, a CPU each; or none at all: a mixture would give some jobs other times than others.
 pub(super) fn claim_cpus(slots: usize, claims: &mut Vec<UnixListener>) -> Option<BTreeSet<usize>> {
-    let mut cpus = BTreeSet::new();
-    let mut held = Vec::new();
-    for cpu in own_cpus() {
-        if cpus.len() == slots {
-            break;
-        }
-        if let Some(listener) = claim(&format!("caisson-cpu-{cpu}")) {
-            held.push(listener);
-            cpus.insert(cpu);
-        }
-    }
-    if cpus.len() < slots {
-        return None;
-    }
+    let (cpus, held) = claim_places(own_cores(), slots, |cpu| claim(&format!("caisson-cpu-{cpu}")))?;
     claims.extend(held);
     Some(cpus)
 }
 
-/// The CPUs that this process may run on.
-fn own_cpus() -> Vec<usize> {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    parse_cpus(&status).unwrap_or_default()
-}
-
-/// The `Cpus_allowed_list` line of a `/proc/PID/status`: numbers and ranges, as in `0-3,8`.
-fn parse_cpus(status: &str) -> Option<Vec<usize>> {
-    let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?.trim();
-    let mut cpus = Vec::new();
-    for range in list.split(',') {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        cpus.extend(first.parse::<usize>().ok()?..=last.parse().ok()?);
-    }
-    Some(cpus)
+/// The CPUs that slots run on, and all that was claimed for it, idle ones too. `claim` says no for what others have.
+fn claim_places<C>(
+    cores: Vec<Vec<usize>>,
+    slots: usize,
+    claim: impl Fn(usize) -> Option<C>,
+) -> Option<(BTreeSet<usize>, Vec<C>)> {
+    let mut cpus: Vec<usize> = cores.iter().flatten().copied().collect();
+    cpus.sort_unstable();
+    [cores, cpus.into_iter().map(|cpu| vec![cpu]).collect()].into_iter().find_map(|places| {
+        let (mut cpus, mut claims) = (BTreeSet::new(), Vec::new());
+        for place in &places {
+            if cpus.len() == slots {
+                break;
+            }
+            // What was claimed of a place that others have a part of is given back here.
+            if let (Some(first), Some(held)) = (place.first(), place.iter().map(|cpu| claim(*cpu)).collect::<Option<Vec<C>>>()) {
+                cpus.insert(*first);
+                claims.extend(held);
+            }
+        }
+        (cpus.len() == slots).then_some((cpus, claims))
+    })
 }
 
 fn claim(name: &str) -> Option<UnixListener> {
@@ -83,9 +80,29 @@ fn claim(name: &str) -> Option<UnixListener> {
 mod tests {
     use super::*;
 
+    /// The CPUs that slots run on, and how many are claimed, of two cores of two threads each.
+    fn places(slots: usize, taken: &[usize]) -> Option<(Vec<usize>, usize)> {
+        let cores = vec![vec![0, 2], vec![1, 3]];
+        let (cpus, claims) = claim_places(cores, slots, |cpu| (!taken.contains(&cpu)).then_some(()))?;
+        Some((cpus.into_iter().collect(), claims.len()))
+    }
+
     #[test]
-    fn cpu_lists_are_read_as_the_kernel_writes_them() {
-        assert_eq!(parse_cpus("Name:\tx\nCpus_allowed_list:\t0-2,5\n"), Some(vec![0, 1, 2, 5]));
-        assert_eq!(parse_cpus("Cpus_allowed_list:\tnone\n"), None);
+    fn a_slot_has_a_core_whose_other_thread_stays_idle() {
+        assert_eq!(places(1, &[]), Some((vec![0], 2)));
+        assert_eq!(places(2, &[]), Some((vec![0, 1], 4)));
+    }
+
+    #[test]
+    fn more_slots_than_cores_have_a_cpu_each_and_more_than_cpus_have_none() {
+        assert_eq!(places(3, &[]), Some((vec![0, 1, 2], 3)));
+        assert_eq!(places(5, &[]), None);
+    }
+
+    #[test]
+    fn a_core_that_another_worker_uses_a_thread_of_is_not_free() {
+        assert_eq!(places(1, &[2]), Some((vec![1], 2)));
+        assert_eq!(places(2, &[2]), Some((vec![0, 1], 2)), "no two cores are free; a CPU each");
+        assert_eq!(places(2, &[0, 1, 2]), None);
     }
 }
