@@ -206,6 +206,7 @@ fn step_report(step: StepResult) -> StepReport {
         stderr_total_bytes: step.evidence.stderr_total_bytes,
         stderr_truncated: stderr.truncated,
         stderr_sha256: stderr.sha256.map(|sha256| sha256.to_string()),
+        cached: step.cached,
     }
 }
 

@@ -36,6 +36,7 @@ pub struct Config {
     pub instance: InstanceConfig,
     pub store: StoreConfig,
     pub pool: PoolConfig,
+    pub compile_cache: CompileCacheConfig,
     pub limits: LimitsPolicy,
     pub images: ImagesConfig,
     pub languages: Languages,
@@ -190,6 +191,14 @@ pub struct PoolConfig {
     pub age_s: u64,
 }
 
+/// Compile results that are kept for identical jobs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CompileCacheConfig {
+    pub enabled: bool,
+    /// Bytes of the worker's own memory that they may take together (1 MiB to 1 TiB).
+    pub max_bytes: u64,
+}
+
 /// Images beyond those of the languages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ImagesConfig {
@@ -297,6 +306,7 @@ impl Config {
             instance: InstanceConfig::default(),
             store: StoreConfig::default(),
             pool: PoolConfig::default(),
+            compile_cache: CompileCacheConfig::default(),
             limits: LimitsPolicy {
                 run: Limits::RUN,
                 compile: Limits::COMPILE,

@@ -3,8 +3,10 @@
 //! One sandbox serves a job's compile step and all its tests, each test in a fresh copy of the workspace. A new one is
 //! needed for each test with `isolation: test`, for another disk than the compile step's, for other limits where the
 //! runtime can't change a live container's, and after a program broke the one it was in, which the job gets up to [`MAX_REPLACEMENTS`] times. What the compile step
-//! made is then carried over.
+//! made is then carried over. Where the operator has it so, it also serves later jobs whose compile step is the same.
 
+mod cache;
+mod compile;
 mod interactive;
 mod remaining;
 mod stage;
@@ -13,20 +15,24 @@ mod witness;
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::capture::CaptureBudget;
 use crate::job::Isolation;
 use crate::limits::Limits;
 use crate::plan::Plan;
+use crate::protocol::Restore;
 use crate::report::{ImageReport, SandboxReport};
 use crate::sandbox::slots::Permit;
 use crate::sandbox::spec::Labels;
 use crate::sandbox::{Need, Sandbox, SandboxError, Sandboxes};
 use crate::steps;
-use crate::verdict::{Reason, Verdict};
+use crate::verdict::Verdict;
 
 use stage::Stage;
 use witness::Witness;
 
+pub use cache::CompileCache;
 pub use interactive::Interactive;
 pub use remaining::Remaining;
 pub use step::StepResult;
@@ -77,20 +83,23 @@ pub struct TestResult {
 /// Only what is ours; what the job's programs do, up to killing their supervisor, is in the result.
 pub async fn execute(
     sandboxes: &Sandboxes,
+    cache: Option<&CompileCache>,
     permit: Permit,
     plan: &Plan,
     labels: &Labels,
     remaining: &Remaining,
 ) -> Result<Execution, SandboxError> {
-    match attempt(sandboxes, permit, plan, labels, remaining).await {
+    let run = |permit| attempt(sandboxes, cache, permit, plan, labels, remaining);
+    match run(permit).await {
         // Found out just now, and known from here on: the second attempt doesn't need to change a live container.
-        Err(SandboxError::CannotResize) => attempt(sandboxes, sandboxes.permit().await, plan, labels, remaining).await,
+        Err(SandboxError::CannotResize) => run(sandboxes.permit().await).await,
         outcome => outcome,
     }
 }
 
 async fn attempt(
     sandboxes: &Sandboxes,
+    cache: Option<&CompileCache>,
     permit: Permit,
     plan: &Plan,
     labels: &Labels,
@@ -99,7 +108,7 @@ async fn attempt(
     remaining.at_most(Duration::from_millis(plan.longest_ms()));
     let image = sandboxes.resolve_image(&plan.image).await?;
     steps::passed!("image known");
-    let run = Run { sandboxes, plan, labels, image: &image, witness: Witness::default() };
+    let run = Run { sandboxes, plan, labels, image: &image, cache, witness: Witness::default() };
     let mut budget = CaptureBudget::new(plan.capture_bytes);
     let mut timing = Timing::default();
     let started = Instant::now();
@@ -126,17 +135,20 @@ struct Run<'a> {
     plan: &'a Plan,
     labels: &'a Labels,
     image: &'a ImageReport,
+    cache: Option<&'a CompileCache>,
     witness: Witness,
 }
 
 /// A sandbox with the job's files in it, compiled where there is something to compile.
 struct Ready {
-    /// `None` when the compile step broke it, or what it made is in the archive.
+    /// `None` when the compile step failed, or its tests need other sandboxes.
     sandbox: Option<Sandbox>,
     compile: Option<StepResult>,
     compile_took: Duration,
-    /// What the compile step made, where tests need other sandboxes.
-    archive: Option<Vec<u8>>,
+    /// What the compile step made, where other sandboxes need it or later jobs may.
+    archive: Option<Bytes>,
+    /// What a test finds in the sandbox.
+    restore: Restore,
     confinement: SandboxReport,
 }
 
@@ -163,44 +175,36 @@ impl Run<'_> {
     }
 
     async fn prepare(&self, permit: Permit, budget: &mut CaptureBudget) -> Result<Ready, SandboxError> {
+        if let Some(command) = &self.plan.compile {
+            return self.compile_once(permit, command, budget).await;
+        }
         let mut sandbox = self.fresh(permit, self.plan.first_limits()).await?;
         self.write_files(&mut sandbox).await?;
         steps::passed!("files sent");
         self.witness.begin();
-        let confinement = sandbox.confinement().clone();
-        let mut ready =
-            Ready { sandbox: None, compile: None, compile_took: Duration::ZERO, archive: None, confinement };
-        let Some(command) = &self.plan.compile else {
-            if self.shares_sandboxes() {
-                sandbox.snapshot().await?;
-            }
-            ready.sandbox = Some(sandbox);
-            return Ok(ready);
-        };
-        let started = Instant::now();
-        let (mut result, intact) = step::compile(&mut sandbox, command, budget).await?;
-        if result.verdict == Verdict::Completed && (self.shares_sandboxes() || self.carries_over()) {
-            let mut kept = sandbox.snapshot().await?;
-            if kept && self.carries_over() {
-                ready.archive = sandbox.collect(MAX_ARCHIVE_BYTES).await?;
-                kept = ready.archive.is_some();
-            }
-            let room = self.plan.run_limits.disk_bytes;
-            if ready.archive.as_ref().is_some_and(|archive| archive.len() as u64 > room) {
-                result.fail(Verdict::CompileError, Reason::Sandbox, "left more behind than a test's disk_bytes holds");
-            }
-            if !kept {
-                result.fail(Verdict::CompileError, Reason::Sandbox, "left more behind than a compiler makes");
-            }
+        let restore = self.keep_files(&mut sandbox).await?;
+        Ok(Ready {
+            confinement: sandbox.confinement().clone(),
+            sandbox: Some(sandbox),
+            compile: None,
+            compile_took: Duration::ZERO,
+            archive: None,
+            restore,
+        })
+    }
+
+    /// Keeps the job's files for every test that a sandbox may serve.
+    async fn keep_files(&self, sandbox: &mut Sandbox) -> Result<Restore, SandboxError> {
+        if !self.shares_sandboxes() {
+            return Ok(Restore::No);
         }
-        ready.compile_took = started.elapsed();
-        if result.verdict == Verdict::Completed && intact && ready.archive.is_none() {
-            ready.sandbox = Some(sandbox);
-        } else {
-            sandbox.destroy();
-        }
-        ready.compile = Some(result);
-        Ok(ready)
+        sandbox.snapshot().await?;
+        Ok(Restore::Keep)
+    }
+
+    /// What a test finds where there is a snapshot, made here or loaded.
+    fn restored(&self) -> Restore {
+        if self.shares_sandboxes() { Restore::Keep } else { Restore::Last }
     }
 
     /// Whether one sandbox may serve several tests, and so needs a snapshot that each starts from. A single test runs in

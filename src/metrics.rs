@@ -105,6 +105,17 @@ pub fn warm_start() {
     all().count(Metric::WarmStarts);
 }
 
+/// A compile step was looked for in the cache.
+pub fn compile_cache_asked(found: bool) {
+    all().count(if found { Metric::CompileCacheHits } else { Metric::CompileCacheMisses });
+}
+
+/// What the cache of compile results holds now, and how many it has dropped to get there.
+pub fn compile_cache_holds(bytes: u64, evicted: u64) {
+    all().set(Metric::CompileCacheHeld, bytes as f64);
+    all().count_by(Metric::CompileCacheEvictions, "", evicted);
+}
+
 pub fn lease_lost() {
     all().count(Metric::LeasesLost);
 }

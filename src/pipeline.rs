@@ -4,7 +4,7 @@
 //! reports. What goes wrong on our side is a [`Failure`], and nothing is published for it.
 
 use crate::answer::{Origin, Request};
-use crate::execute::{self, Remaining};
+use crate::execute::{self, CompileCache, Remaining};
 use crate::job::{self, Bounds, Job};
 use crate::plan::{Plan, Policy};
 use crate::report::{Report, WorkerReport};
@@ -23,6 +23,8 @@ pub struct Pipeline {
     pub policy: Policy,
     pub worker: WorkerReport,
     pub bounds: Bounds,
+    /// `None`: every job compiles.
+    pub compile_cache: Option<CompileCache>,
 }
 
 /// What went wrong on our side.
@@ -102,7 +104,7 @@ impl Pipeline {
         let labels = self.labels(&plan, &request.execution_id);
         request.start();
         steps::passed!("planned");
-        match execute::execute(&self.sandboxes, permit, &plan, &labels, remaining).await {
+        match execute::execute(&self.sandboxes, self.compile_cache.as_ref(), permit, &plan, &labels, remaining).await {
             Ok(execution) => {
                 let report = request.executed(&plan, execution, &self.worker);
                 steps::passed!("reported");

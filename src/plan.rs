@@ -67,7 +67,7 @@ pub struct Plan {
 }
 
 /// What the agent and the kernel's own bookkeeping take of a sandbox's memory while a job's files are put in place.
-const OVERHEAD_BYTES: u64 = 4 << 20;
+pub(crate) const OVERHEAD_BYTES: u64 = 4 << 20;
 
 /// What the commands of all tests may take together. Placeholders, and arguments and variables that every test repeats,
 /// would make gigabytes of a message of a few kilobytes.

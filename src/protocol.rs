@@ -12,7 +12,8 @@
 //!   File, Data…  (each file)  ─────────►   written to the workspace
 //!   Step, Data…  (its stdin)  ─────────►   runs one program
 //!                             ◄─────────   Output… Ended{measurements}
-//!   Snapshot                  ─────────►   keeps the workspace, restored before each further step that asks for it
+//!   Snapshot                  ─────────►   keeps the workspace as it is, restored before each further step that asks for it
+//!                             ◄─────────   Snapshotted{size}
 //!   Collect                   ─────────►
 //!                             ◄─────────   Data… Collected
 //!   Load, Data…               ─────────►   takes another agent's snapshot
@@ -113,6 +114,17 @@ pub enum Stdin {
     Stream,
 }
 
+/// What a step finds in the workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restore {
+    /// What the step before it left.
+    No,
+    /// The snapshot's files and nothing else.
+    Keep,
+    /// The same, and the snapshot is given up: its memory is the program's.
+    Last,
+}
+
 /// One program to run, with the limits that the agent enforces. Memory and processes are the container's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -120,8 +132,7 @@ pub struct Step {
     /// `NAME=value`, the whole environment.
     pub env: Vec<Vec<u8>>,
     pub stdin: Stdin,
-    /// Empty the workspace and fill it from the snapshot first.
-    pub restore: bool,
+    pub restore: Restore,
     pub cpu_time_us: u64,
     pub wall_time_us: u64,
     pub output_bytes: u64,

@@ -129,6 +129,10 @@ pub struct StepReport {
     pub stderr_truncated: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stderr_sha256: Option<String>,
+    /// Of a compile step, `true` where an earlier job's was taken for it: all figures are those of that time. Absent
+    /// otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cached: bool,
 }
 
 /// One test: its id, and the step. A skipped test has no step.

@@ -216,6 +216,13 @@ impl Sandboxes {
         !self.0.cannot_resize.load(Ordering::Relaxed)
     }
 
+    /// What confines whatever runs in a sandbox that is made now, as its [`Sandbox::confinement`] will say it.
+    pub fn profile(&self) -> String {
+        let readable = self.0.readable_agent.load(Ordering::Relaxed);
+        let agent_program = if readable { agent::READABLE_PROGRAM } else { agent::PROGRAM };
+        spec::profile_id(self.0.settings.runtime.as_deref(), agent_program)
+    }
+
     /// Waits for a free slot, without its memory. Taken before a message is received.
     pub async fn permit(&self) -> slots::Permit {
         self.0.slots.permit().await

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use caisson::config::Config;
-use caisson::protocol::{Ended, Event, HEADER, Request, Stdin, Step, StepEnding, kind};
+use caisson::protocol::{Ended, Event, HEADER, Request, Restore, Stdin, Step, StepEnding, kind};
 
 /// The project's top folder. This file is compiled in two packages, so that it is found upwards.
 fn root() -> PathBuf {
@@ -171,7 +171,7 @@ fn requests() -> Vec<Request> {
         argv: vec![b"python3".to_vec(), b"main.py".to_vec(), Vec::new()],
         env: vec![b"PATH=/bin".to_vec(), b"LANG=C.UTF-8".to_vec()],
         stdin: Stdin::Bytes(300),
-        restore: true,
+        restore: Restore::Keep,
         cpu_time_us: 2_000_000,
         wall_time_us: 6_000_000,
         output_bytes: 16 << 20,
@@ -184,7 +184,8 @@ fn requests() -> Vec<Request> {
         Request::File { path: "src/главный.c".into(), executable: true, size: 12 },
         Request::Data(vec![0, 255, 10]),
         Request::EndOfInput,
-        Request::Step(Step { stdin: Stdin::Stream, ..step.clone() }),
+        Request::Step(Step { stdin: Stdin::Stream, restore: Restore::No, ..step.clone() }),
+        Request::Step(Step { restore: Restore::Last, ..step.clone() }),
         Request::Step(step),
         Request::Snapshot,
         Request::Collect,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::config::Config;
+use crate::execute::CompileCache;
 use crate::job::Bounds;
 use crate::pipeline::{Cause, Pipeline};
 use crate::plan::Policy;
@@ -26,7 +27,7 @@ pub(super) struct Local {
     pub(super) bounds: Bounds,
     /// Sandboxes stay when their jobs are over.
     pub(super) keep: bool,
-    /// Many jobs come, so that containers made ahead find theirs.
+    /// Many jobs come, so that containers made ahead and kept compile results find theirs.
     pub(super) many: bool,
 }
 
@@ -38,7 +39,8 @@ pub(super) async fn pipeline(config: &Config, local: Local) -> Result<Pipeline, 
     let settings = settings(config, slots, &worker.id);
     let pool = if many { pool(config, &settings) } else { None };
     let sandboxes = Sandboxes::open(Settings { keep, pool, ..settings }).await?;
-    Ok(Pipeline { sandboxes, store, policy: policy(config), worker, bounds })
+    let compile_cache = (many && config.compile_cache.enabled).then(|| CompileCache::new(config.compile_cache.max_bytes));
+    Ok(Pipeline { sandboxes, store, policy: policy(config), worker, bounds, compile_cache })
 }
 
 pub(super) fn policy(config: &Config) -> Policy {

@@ -17,12 +17,17 @@ pub fn settings() -> &'static [Setting] {
 }
 
 /// The tables in the order of the documentation, each with a sentence about it.
-pub const TABLES: [(&str, &str); 14] = [
+pub const TABLES: [(&str, &str); 15] = [
     ("", "These stand at the top of the file, before the first table."),
     ("queue", "The SQS queues. Region and credentials come from where every AWS tool takes them."),
     ("worker", "How much one worker does at a time, and how it ends."),
     ("sandbox", "The container engine, and what every container gets from it."),
     ("pool", "Containers made ahead of their jobs, by workers and `caisson run --jobs`. docs/pool.md tells how it works."),
+    (
+        "compile_cache",
+        "Compile results kept in memory, so that a worker compiles the same sources once. [compile-cache.md](compile-cache.md) \
+     tells what is kept, and what that shows to whom.",
+    ),
     (
         "instance",
         "The EC2 instance that a worker runs on: how it learns of the instance's end, and what follows. Off EC2 none of \
@@ -66,6 +71,7 @@ macro_rules! setting {
     };
 }
 
+mod compile_cache;
 mod instance;
 mod pool;
 mod store;
@@ -74,6 +80,7 @@ fn rows() -> Vec<Setting> {
     let mut rows = vec![above_maximum()];
     rows.extend(edges());
     rows.extend(pool::rows());
+    rows.extend(compile_cache::rows());
     rows.extend(instance::rows());
     for table in LimitTable::ALL {
         rows.extend(LIMITS.iter().map(|field| limit(table, field)));

@@ -158,7 +158,7 @@ go = "golang"
     ];
     insta::assert_snapshot!(message(text, pairs), @r#"
     caisson.toml:2: above_maximum: "ignore" is unknown; allowed is one of refuse, clamp
-    caisson.toml:3: colour: unknown key; allowed is above_maximum, queue, worker, sandbox, pool, instance, limits, compile_limits, maximum, store, images, log, http, metrics, languages
+    caisson.toml:3: colour: unknown key; allowed is above_maximum, queue, worker, sandbox, pool, compile_cache, instance, limits, compile_limits, maximum, store, images, log, http, metrics, languages
     caisson.toml:5: queue.incoming_uri: unknown key; did you mean incoming_url?
     caisson.toml:6: queue.outgoing_url: "sqs.example" does not fit; allowed is a queue's URL such as https://sqs.eu-central-1.amazonaws.com/123456789012/jobs
     caisson.toml:7: queue.wait_time_s: 30 is out of range; allowed is a whole number from 0 to 20
@@ -327,6 +327,8 @@ limits = { memory_bytes = 67_108_864 }
 
     [pool]
     # containers is not set: twice the slots
+
+    [compile_cache]
 
     [instance]
     # auto_scaling_group is not set: what `autoscaling:DescribeAutoScalingInstances` says

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::facts::Facts;
 use super::images::{Found, ImageFacts};
 use super::sandbox::{Asked, End, Probe, Resize, Told};
-use crate::protocol::{Stdin, Step, StepEnding};
+use crate::protocol::{Restore, Stdin, Step, StepEnding};
 use crate::report::ImageReport;
 use crate::sandbox::agent::READABLE_PROGRAM;
 use crate::sandbox::spec::{AGENT_PROCESSES, INODES, Labels, START_MEMORY_BYTES, START_PIDS};
@@ -138,7 +138,7 @@ async fn look(sandbox: &mut Sandbox, what: Option<&str>) -> Result<Facts, Unansw
         argv: argv.into_iter().flatten().map(|word| word.as_bytes().to_vec()).collect(),
         env: Vec::new(),
         stdin: Stdin::Bytes(0),
-        restore: false,
+        restore: Restore::No,
         cpu_time_us: patience,
         wall_time_us: patience,
         output_bytes: OUTPUT_BYTES,

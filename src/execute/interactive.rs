@@ -6,7 +6,7 @@ use super::step::{broken, evidence, not_started, request};
 use super::{Run, StepResult, Witness};
 use crate::capture::CaptureBudget;
 use crate::plan::{Command, Plan};
-use crate::protocol::{Stdin, StepEnding};
+use crate::protocol::{Restore, Stdin, StepEnding};
 use crate::sandbox::slots::Permit;
 use crate::sandbox::spec::Labels;
 use crate::sandbox::{Resized, Sandbox, SandboxError, Sandboxes, StepOutcome};
@@ -54,7 +54,7 @@ impl Interactive<'_> {
         labels: &Labels,
     ) -> Result<StepResult, SandboxError> {
         let image = sandboxes.resolve_image(&plan.image).await?;
-        let run = Run { sandboxes, plan, labels, image: &image, witness: Witness::default() };
+        let run = Run { sandboxes, plan, labels, image: &image, cache: None, witness: Witness::default() };
         let mut ready = run.prepare(permit, &mut CaptureBudget::new(plan.capture_bytes)).await?;
         if let Some(compile) = ready.compile.take().filter(|compile| compile.verdict == Verdict::CompileError) {
             ready.destroy();
@@ -62,11 +62,11 @@ impl Interactive<'_> {
         }
         let command = &plan.tests[0].command;
         let (mut sandbox, restore) = match (ready.sandbox, ready.archive) {
-            (Some(sandbox), _) => (sandbox, false),
+            (Some(sandbox), _) => (sandbox, Restore::No),
             (None, Some(archive)) => {
                 let mut sandbox = run.fresh(sandboxes.permit().await, &command.limits).await?;
                 sandbox.load(&archive).await;
-                (sandbox, true)
+                (sandbox, Restore::Last)
             }
             (None, None) => return Ok(StepResult::not_run_after_breaking(1)),
         };
@@ -79,7 +79,7 @@ impl Interactive<'_> {
         &mut self,
         sandbox: &mut Sandbox,
         command: &Command,
-        restore: bool,
+        restore: Restore,
     ) -> Result<StepResult, SandboxError> {
         let limits = &command.limits;
         let mut result = StepResult::skipped();

@@ -2,17 +2,22 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{MAX_REPLACEMENTS, Ready, Remaining, Run, StepResult, TestResult, step};
 use crate::capture::CaptureBudget;
 use crate::job::Isolation;
 use crate::plan::{PlannedTest, longest_ms};
+use crate::protocol::Restore;
 use crate::sandbox::{Sandbox, SandboxError};
 
 pub(super) struct Stage<'a> {
     run: &'a Run<'a>,
     sandbox: Option<Sandbox>,
-    /// What the compile step made, where tests need other sandboxes than its own.
-    archive: Option<Vec<u8>>,
+    /// What the compile step made, where it is here for other sandboxes.
+    archive: Option<Bytes>,
+    /// What a test finds in the sandbox.
+    restore: Restore,
     /// Whether no test has run in the sandbox yet.
     untouched: bool,
     /// How many sandboxes tests have broken.
@@ -21,7 +26,8 @@ pub(super) struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     pub(super) fn new(run: &'a Run<'a>, ready: Ready) -> Stage<'a> {
-        Stage { run, sandbox: ready.sandbox, archive: ready.archive, untouched: true, broken: 0 }
+        let Ready { sandbox, archive, restore, .. } = ready;
+        Stage { run, sandbox, archive, restore, untouched: true, broken: 0 }
     }
 
     pub(super) async fn run_all(
@@ -60,8 +66,7 @@ impl<'a> Stage<'a> {
             self.broken += 1;
             return Ok(StepResult::not_run_after_breaking(self.broken));
         };
-        let restore = self.run.shares_sandboxes() || self.archive.is_some();
-        let (result, intact) = step::test(sandbox, self.run.plan, test, restore, budget).await?;
+        let (result, intact) = step::test(sandbox, self.run.plan, test, self.restore, budget).await?;
         self.untouched = false;
         if !intact {
             self.broken += 1;
@@ -82,21 +87,21 @@ impl<'a> Stage<'a> {
         let run = self.run;
         let permit = run.sandboxes.permit().await;
         self.untouched = true;
-        if self.archive.is_none() && run.plan.compile.is_some() {
+        if let (None, Some(command)) = (&self.archive, &run.plan.compile) {
             // Only after a program broke the sandbox it was compiled in.
-            self.sandbox = run.prepare(permit, budget).await?.sandbox;
+            let ready = run.compile(permit, command, budget, None).await?;
+            (self.sandbox, self.restore) = (ready.sandbox, ready.restore);
             return Ok(());
         }
         let mut sandbox = run.fresh(permit, &test.command.limits).await?;
         match &self.archive {
             Some(archive) => {
                 sandbox.load(archive).await;
+                self.restore = run.restored();
             }
             None => {
                 run.write_files(&mut sandbox).await?;
-                if run.shares_sandboxes() {
-                    sandbox.snapshot().await?;
-                }
+                self.restore = run.keep_files(&mut sandbox).await?;
             }
         }
         self.sandbox = Some(sandbox);

@@ -4,13 +4,13 @@ use crate::capture::{CaptureBudget, Captured};
 use crate::evidence::{Ending, RunEvidence};
 use crate::limits::Limits;
 use crate::plan::{Command, Plan, PlannedTest};
-use crate::protocol::{Ended, Hindrance, Stdin, Step, StepEnding};
+use crate::protocol::{Ended, Hindrance, Restore, Stdin, Step, StepEnding};
 use crate::steps;
 use crate::sandbox::{Resized, Sandbox, SandboxError, StepOutcome};
 use crate::verdict::{Reason, Verdict, judge};
 
 /// A step that was judged, and what of its output comes back.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct StepResult {
     pub verdict: Verdict,
     pub reason: Option<Reason>,
@@ -21,6 +21,8 @@ pub struct StepResult {
     pub detail: Option<String>,
     pub stdout: Captured,
     pub stderr: Captured,
+    /// Whether it was run for an earlier job, and not again.
+    pub cached: bool,
 }
 
 impl StepResult {
@@ -34,6 +36,7 @@ impl StepResult {
             detail: None,
             stdout: Captured::default(),
             stderr: Captured::default(),
+            cached: false,
         }
     }
 
@@ -72,7 +75,7 @@ pub(super) async fn compile(
     command: &Command,
     budget: &mut CaptureBudget,
 ) -> Result<(StepResult, bool), SandboxError> {
-    let (mut result, intact) = run(sandbox, command, false, &[], budget, &mut |_| {}).await?;
+    let (mut result, intact) = run(sandbox, command, Restore::No, &[], budget, &mut |_| {}).await?;
     if result.verdict != Verdict::Completed {
         result.verdict = Verdict::CompileError;
     }
@@ -84,7 +87,7 @@ pub(super) async fn test(
     sandbox: &mut Sandbox,
     plan: &Plan,
     test: &PlannedTest,
-    restore: bool,
+    restore: Restore,
     budget: &mut CaptureBudget,
 ) -> Result<(StepResult, bool), SandboxError> {
     let mut comparison = test.expected_stdout.as_ref().map(|expected| plan.checker.compare(expected.clone()));
@@ -104,7 +107,7 @@ pub(super) async fn test(
 async fn run(
     sandbox: &mut Sandbox,
     command: &Command,
-    restore: bool,
+    restore: Restore,
     stdin: &[u8],
     budget: &mut CaptureBudget,
     on_stdout: &mut (dyn FnMut(&[u8]) + Send),
@@ -154,7 +157,7 @@ async fn run(
     };
     let (verdict, reason) = judge(&evidence, limits);
     steps::passed!("judged");
-    Ok((StepResult { verdict, reason, evidence, hindrance, detail, stdout, stderr }, intact))
+    Ok((StepResult { verdict, reason, evidence, hindrance, detail, stdout, stderr, cached: false }, intact))
 }
 
 /// What is known when the agent died or fell silent.
@@ -164,7 +167,7 @@ pub(crate) fn broken(sandbox: &Sandbox, oom: bool, detail: &str) -> RunEvidence 
 }
 
 /// The step as the agent is told it.
-pub(crate) fn request(command: &Command, restore: bool, stdin: Stdin) -> Step {
+pub(crate) fn request(command: &Command, restore: Restore, stdin: Stdin) -> Step {
     let Limits { cpu_time_ms, wall_time_ms, output_bytes, file_size_bytes, open_files, stack_bytes, .. } =
         command.limits;
     Step {

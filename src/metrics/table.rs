@@ -19,6 +19,10 @@ pub enum Metric {
     MemoryBusy,
     ColdStarts,
     WarmStarts,
+    CompileCacheHits,
+    CompileCacheMisses,
+    CompileCacheEvictions,
+    CompileCacheHeld,
     LeasesLost,
     HeartbeatFailures,
     PublishFailures,
@@ -134,7 +138,7 @@ const fn by(row: Row, name: &'static str, values: fn() -> Vec<&'static str>) -> 
 use Kind::{Counter, Gauge, Histogram};
 use Unit::{Bytes, Count, Seconds};
 
-pub const TABLE: [Row; 29] = [
+pub const TABLE: [Row; 33] = [
     by(
         row(
             Metric::Jobs,
@@ -243,6 +247,38 @@ pub const TABLE: [Row; 29] = [
         Count,
         "Sandboxes taken from those made ahead of need.",
         "The share of these in all starts is the pool's worth.",
+    ),
+    row(
+        Metric::CompileCacheHits,
+        "caisson_compile_cache_hits_total",
+        Counter,
+        Count,
+        "Compile steps that were not run, because an earlier job's was the same.",
+        "Their share in hits and misses is the cache's worth.",
+    ),
+    row(
+        Metric::CompileCacheMisses,
+        "caisson_compile_cache_misses_total",
+        Counter,
+        Count,
+        "Compile steps that were looked for in the cache and had to be run.",
+        "Nearly all: the jobs differ, or evictions take what would be asked for; if the former, turn the cache off.",
+    ),
+    row(
+        Metric::CompileCacheEvictions,
+        "caisson_compile_cache_evictions_total",
+        Counter,
+        Count,
+        "Compile results that were dropped to make room for newer ones.",
+        "Many, with few hits: raise `compile_cache.max_bytes` if the host has memory to spare.",
+    ),
+    row(
+        Metric::CompileCacheHeld,
+        "caisson_compile_cache_held_bytes",
+        Gauge,
+        Bytes,
+        "The worker's memory that the cache of compile results takes; there is none where it is off.",
+        "Never above `compile_cache.max_bytes`.",
     ),
     row(
         Metric::LeasesLost,

@@ -1,7 +1,7 @@
 //! Requests as bytes.
 
 use super::wire::{Reader, Writer};
-use super::{FrameError, Request, Stdin, Step, kind};
+use super::{FrameError, Request, Restore, Stdin, Step, kind};
 
 impl Request {
     /// The whole frame, ready to be sent.
@@ -38,7 +38,11 @@ impl Request {
                         out.u64(0);
                     }
                 }
-                out.flag(step.restore);
+                out.u8(match step.restore {
+                    Restore::No => 0,
+                    Restore::Keep => 1,
+                    Restore::Last => 2,
+                });
                 for number in [
                     step.cpu_time_us,
                     step.wall_time_us,
@@ -79,7 +83,12 @@ impl Request {
                     (false, size) => Stdin::Bytes(size),
                     (true, _) => Stdin::Stream,
                 },
-                restore: input.flag()?,
+                restore: match input.u8()? {
+                    0 => Restore::No,
+                    1 => Restore::Keep,
+                    2 => Restore::Last,
+                    _ => return Err(FrameError::Malformed),
+                },
                 cpu_time_us: input.u64()?,
                 wall_time_us: input.u64()?,
                 output_bytes: input.u64()?,

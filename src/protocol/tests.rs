@@ -7,12 +7,18 @@ fn bytes() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    (prop::collection::vec(bytes(), 0..8), prop::collection::vec(bytes(), 0..8), any::<[u64; 7]>(), any::<[bool; 2]>())
-        .prop_map(|(argv, env, numbers, flags)| Step {
+    (
+        prop::collection::vec(bytes(), 0..8),
+        prop::collection::vec(bytes(), 0..8),
+        any::<[u64; 7]>(),
+        any::<bool>(),
+        0..3usize,
+    )
+        .prop_map(|(argv, env, numbers, is_streamed, restore)| Step {
             argv,
             env,
-            stdin: if flags[0] { Stdin::Stream } else { Stdin::Bytes(numbers[6]) },
-            restore: flags[1],
+            stdin: if is_streamed { Stdin::Stream } else { Stdin::Bytes(numbers[6]) },
+            restore: [Restore::No, Restore::Keep, Restore::Last][restore],
             cpu_time_us: numbers[0],
             wall_time_us: numbers[1],
             output_bytes: numbers[2],

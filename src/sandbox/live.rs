@@ -138,19 +138,19 @@ impl Sandbox {
         Err(SandboxError::CannotResize)
     }
 
-    /// Keeps the workspace as it is now, for the steps that restore it. `false` when the agent can't, which after a
-    /// program of the job has run is that program's doing (a tree too large to be a compiler's); the sandbox is then
-    /// used up.
+    /// Keeps the workspace as it is now, for the steps that restore it, and answers in how many bytes. `None` when the
+    /// agent can't, which after a program of the job has run is that program's doing (a tree too large to be a
+    /// compiler's); the sandbox is then used up.
     ///
     /// # Errors
     /// Only what is ours.
-    pub async fn snapshot(&mut self) -> Result<bool, SandboxError> {
+    pub async fn snapshot(&mut self) -> Result<Option<u64>, SandboxError> {
         let taken = async {
             self.send(&Request::Snapshot).await?;
             self.event().await
         };
         let reason = match taken.await {
-            Ok(Event::Snapshotted { .. }) => return Ok(true),
+            Ok(Event::Snapshotted { size }) => return Ok(Some(size)),
             Ok(Event::Failed { operation, errno }) => agent_failure(&operation, errno),
             Ok(other) => SandboxError::Unexpected(format!("{other:?}")),
             Err(error) => error,
@@ -158,7 +158,7 @@ impl Sandbox {
         if !self.touched {
             return Err(reason);
         }
-        self.broken(reason.into()).await.map(|_| false)
+        self.broken(reason.into()).await.map(|_| None)
     }
 
     /// The snapshot's bytes, for another sandbox. They are the agent's own format and hold what the job's programs made:

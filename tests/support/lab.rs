@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use caisson::answer::Origin;
 use caisson::config::Config;
+use caisson::execute::CompileCache;
 use caisson::job::Bounds;
 use caisson::pipeline::{Cause, Pipeline};
 use caisson::plan::Policy;
@@ -57,7 +58,15 @@ impl Lab {
         let policy = Policy { languages: config.languages, images: config.images.allow, limits: config.limits };
         let report = WorkerReport { id: worker.clone(), version: "0".to_owned(), host: "test".to_owned() };
         let store = Store::open(store::Settings::default()).await.expect("a store of nothing needs nothing");
-        let pipeline = Pipeline { sandboxes, store, policy, worker: report, bounds: Bounds { body_bytes: 64 << 20 } };
+        let cache = config.compile_cache;
+        let pipeline = Pipeline {
+            sandboxes,
+            store,
+            policy,
+            worker: report,
+            bounds: Bounds { body_bytes: 64 << 20 },
+            compile_cache: cache.enabled.then(|| CompileCache::new(cache.max_bytes)),
+        };
         Lab { pipeline: Arc::new(pipeline), worker, _leftovers: leftovers }
     }
 

@@ -9,7 +9,7 @@ use caisson::job;
 use caisson::job::{Environment, Job};
 use caisson::limits::{LIMIT_FIELDS, LimitsRequest};
 use caisson::plan::{Command, Plan, Policy};
-use caisson::protocol::{HEADER, MAX_PAYLOAD, Request, Stdin, Step};
+use caisson::protocol::{HEADER, MAX_PAYLOAD, Request, Restore, Stdin, Step};
 
 /// A message is a job that keeps the contract and can be planned without harm, or is refused in words.
 pub fn job_parse(data: &[u8]) {
@@ -144,7 +144,7 @@ fn step_payload(command: &Command) -> (usize, usize) {
         argv,
         env,
         stdin: Stdin::Bytes(0),
-        restore: false,
+        restore: Restore::No,
         cpu_time_us: 0,
         wall_time_us: 0,
         output_bytes: 0,

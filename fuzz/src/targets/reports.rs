@@ -146,5 +146,6 @@ fn step(input: &mut Input<'_>, verdict: Verdict) -> StepReport {
         stderr_total_bytes: stderr.total_bytes,
         stderr_truncated: stderr.truncated,
         stderr_sha256: stderr.sha256.map(|sha256| sha256.to_string()),
+        cached: false,
     }
 }

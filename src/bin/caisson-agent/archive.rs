@@ -1,9 +1,13 @@
-//! A snapshot of the workspace, taken once after the compile step and restored before each test. Taking it may open up what
-//! a program closed, so the workspace itself isn't used as it is afterwards.
+//! A snapshot of the workspace, taken once after the compile step and restored before each test. What a program closed is
+//! opened up for it and closed again, so the workspace is afterwards what it was.
 //!
 //! It is a memory file that only the agent has a descriptor of, so no program can change what the next one starts from.
 //! The worker carries it to another sandbox as bytes it never looks into. Each record is a kind (u8), a mode (u32), a
 //! path's length (u16), a content's length (u64), the path and the content.
+//!
+//! What is restored may have been made in another sandbox, whose agent a program had taken over. So it may be any bytes:
+//! nothing is made but inside the workspace, nothing that is there is followed or opened, and no device, pipe or socket
+//! has a form here.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -27,9 +31,10 @@ const RECORD: usize = 15;
 pub(crate) fn take(root: &OwnedFd) -> io::Result<File> {
     let mut archive = sys::memory_file(c"snapshot")?;
     let mut pending = vec![Vec::new()];
+    let mut opened_up = Vec::new();
     let mut entries = 0;
     while let Some(path) = pending.pop() {
-        let folder = open_folder(root, &path)?;
+        let folder = open_folder(root, &path, &mut opened_up)?;
         let folder = folder.as_ref().unwrap_or(root);
         tree::each_entry(folder, |name, _| {
             entries += 1;
@@ -50,10 +55,14 @@ pub(crate) fn take(root: &OwnedFd) -> io::Result<File> {
                     archive.write_all(&target[..length])?;
                 }
                 libc::S_IFREG => {
-                    if mode & 0o400 == 0 {
+                    let is_closed = mode & 0o400 == 0;
+                    if is_closed {
                         sys::change_mode_at(folder, name, mode & 0o7777 | 0o400)?;
                     }
                     let file = File::from(sys::open_at(folder, name, libc::O_RDONLY | libc::O_NONBLOCK, 0)?);
+                    if is_closed {
+                        sys::change_mode_at(folder, name, mode & 0o7777)?;
+                    }
                     let size = sys::size(&file)?;
                     record(&mut archive, FILE, mode, &path, size)?;
                     copy(&file, &mut 0, &archive, size)?;
@@ -64,6 +73,11 @@ pub(crate) fn take(root: &OwnedFd) -> io::Result<File> {
             Ok(())
         })?;
     }
+    // Deepest first: a closed folder lets nobody through to those inside it.
+    for (path, mode) in opened_up.iter().rev() {
+        let (folder, name) = tree::descend(root, path)?;
+        sys::change_mode_at(folder.as_ref().unwrap_or(root), &name, *mode)?;
+    }
     Ok(archive)
 }
 
@@ -71,25 +85,33 @@ pub(crate) fn restore(archive: &File, root: &OwnedFd) -> io::Result<()> {
     let end = sys::size(archive)? as i64;
     let mut offset = 0;
     let mut folders = Vec::new();
+    let mut entries = 0;
     while offset < end {
+        entries += 1;
+        if entries > MAX_ENTRIES {
+            return Err(io::Error::from_raw_os_error(libc::E2BIG));
+        }
         let mut header = [0; RECORD];
         read_exact(archive, &mut header, &mut offset)?;
         let mode = u32::from_le_bytes([header[1], header[2], header[3], header[4]]) & 0o7777;
         let length = u16::from_le_bytes([header[5], header[6]]) as usize;
         let size = u64::from_le_bytes(header[7..].try_into().map_err(|_| malformed())?);
-        let mut path = vec![0; length.min(MAX_PATH)];
+        if length > MAX_PATH || size > (end - offset) as u64 {
+            return Err(malformed());
+        }
+        let mut path = vec![0; length];
         read_exact(archive, &mut path, &mut offset)?;
         let (folder, name) = tree::descend(root, &path)?;
         let folder = folder.as_ref().unwrap_or(root);
         match header[0] {
-            FOLDER => {
+            FOLDER if size == 0 => {
                 sys::make_directory_at(folder, &name, 0o755)?;
                 if mode != 0o755 {
                     folders.push((path, mode));
                 }
             }
-            LINK => {
-                let mut target = vec![0; (size as usize).min(MAX_PATH)];
+            LINK if size <= MAX_PATH as u64 => {
+                let mut target = vec![0; size as usize];
                 read_exact(archive, &mut target, &mut offset)?;
                 let target = CString::new(target).map_err(|_| malformed())?;
                 sys::symlink_at(&target, folder, &name)?;
@@ -124,7 +146,12 @@ pub(crate) fn send(archive: &File, channel: &mut Channel) -> io::Result<()> {
     }
 }
 
-fn open_folder(root: &OwnedFd, path: &[u8]) -> io::Result<Option<OwnedFd>> {
+/// Opens a folder, and notes what it has to get back where that took another mode.
+fn open_folder(
+    root: &OwnedFd,
+    path: &[u8],
+    opened_up: &mut Vec<(Vec<u8>, libc::mode_t)>,
+) -> io::Result<Option<OwnedFd>> {
     if path.is_empty() {
         return Ok(None);
     }
@@ -133,6 +160,7 @@ fn open_folder(root: &OwnedFd, path: &[u8]) -> io::Result<Option<OwnedFd>> {
     let mode = sys::mode_at(folder, &name)?;
     if mode & 0o500 != 0o500 {
         sys::change_mode_at(folder, &name, mode & 0o7777 | 0o500)?;
+        opened_up.push((path.to_vec(), mode & 0o7777));
     }
     sys::open_at(folder, &name, libc::O_RDONLY | libc::O_DIRECTORY, 0).map(Some)
 }

@@ -33,7 +33,7 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 use caisson::network::has_interface;
-use caisson::protocol::{Event, Request, Stdin, VERSION, WORKSPACE};
+use caisson::protocol::{Event, Request, Restore, Stdin, VERSION, WORKSPACE};
 
 use crate::channel::Channel;
 use crate::confine::Confinement;
@@ -138,12 +138,15 @@ fn serve(agent: &mut Agent, channel: &mut Channel) -> Result<(), Failure> {
                         Some(memory)
                     }
                 };
-                if step.restore {
+                if step.restore != Restore::No {
                     tree::wipe(&agent.workspace).attempt("empty the workspace")?;
                     let snapshot = agent.snapshot.as_ref().ok_or_else(|| io::Error::from_raw_os_error(libc::ENOENT));
                     snapshot
                         .and_then(|snapshot| archive::restore(snapshot, &agent.workspace))
                         .attempt("restore the workspace")?;
+                }
+                if step.restore == Restore::Last {
+                    agent.snapshot = None;
                 }
                 let kernel_memory = agent.meter.kernel_memory();
                 let ended = step::run(agent, channel, &step, stdin)?;

@@ -131,6 +131,7 @@ pub(super) fn figures(step: &StepReport) -> StepReport {
         stderr_total_bytes: step.stderr_total_bytes,
         stderr_truncated: step.stderr_truncated || step.stderr_total_bytes > 0,
         stderr_sha256: None,
+        cached: step.cached,
     }
 }
 

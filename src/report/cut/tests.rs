@@ -43,6 +43,7 @@ fn step(stdout: &[u8], stderr: &[u8]) -> StepReport {
         stderr_total_bytes: stderr.total_bytes,
         stderr_truncated: stderr.truncated,
         stderr_sha256: stderr.sha256.map(|sha256| sha256.to_string()),
+        cached: false,
     }
 }
 
