@@ -105,6 +105,11 @@ pub fn warm_start() {
     all().count(Metric::WarmStarts);
 }
 
+/// A container of the pool was started again.
+pub fn recycled_start() {
+    all().count(Metric::RecycledStarts);
+}
+
 pub fn lease_lost() {
     all().count(Metric::LeasesLost);
 }

@@ -28,7 +28,7 @@ mod wire;
 pub use seal::{SEAL, Sealer};
 
 /// Changes whenever the meaning of a frame changes. Worker and agent come from one build, so this only catches accidents.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The longest payload of a frame in bytes: room for a step's whole argv and environment (96 KiB at most) and overhead.
 pub const MAX_PAYLOAD: usize = 128 * 1024;
@@ -140,6 +140,10 @@ pub struct Ended {
     pub stderr_total_bytes: u64,
     /// The agent's own CPU time for the step, already taken off `cpu_time_us`.
     pub agent_cpu_us: u64,
+    /// Processes that were still alive when the first one had ended or was stopped, and had to be killed.
+    pub killed_processes: u64,
+    /// Writable places that had no room left at the end, for bytes or for files.
+    pub full_places: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,13 +187,15 @@ pub enum Request {
 /// From the agent to the worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// `network` says that there is an interface other than the loopback, which a sandbox must not have.
+    /// `network` says that there is an interface other than the loopback, which a sandbox must not have. `places` has a bit
+    /// for each of the folders that are meant to be written to and can be.
     Ready {
         version: u32,
         nonce: u64,
         cgroup: u8,
         landlock: u8,
         network: bool,
+        places: u8,
     },
     Stdout(Vec<u8>),
     Stderr(Vec<u8>),

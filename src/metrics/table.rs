@@ -19,6 +19,7 @@ pub enum Metric {
     MemoryBusy,
     ColdStarts,
     WarmStarts,
+    RecycledStarts,
     LeasesLost,
     HeartbeatFailures,
     PublishFailures,
@@ -134,7 +135,7 @@ const fn by(row: Row, name: &'static str, values: fn() -> Vec<&'static str>) -> 
 use Kind::{Counter, Gauge, Histogram};
 use Unit::{Bytes, Count, Seconds};
 
-pub const TABLE: [Row; 29] = [
+pub const TABLE: [Row; 30] = [
     by(
         row(
             Metric::Jobs,
@@ -243,6 +244,14 @@ pub const TABLE: [Row; 29] = [
         Count,
         "Sandboxes taken from those made ahead of need.",
         "The share of these in all starts is the pool's worth.",
+    ),
+    row(
+        Metric::RecycledStarts,
+        "caisson_recycled_starts_total",
+        Counter,
+        Count,
+        "Containers of the pool started again after their job had ended in order, ahead of need or for a job.",
+        "Few beside many starts, with `sandbox.recycle` on: jobs end in ways after which a container is removed.",
     ),
     row(
         Metric::LeasesLost,

@@ -48,7 +48,7 @@ pub(crate) fn run(agent: &Agent, channel: &mut Channel, step: &Step, input: Opti
     };
     let ended = run.watch().attempt("watch a program")?;
     let wall_time = started.elapsed();
-    let resident_peak = run.sweep(&ended).attempt("end a program's processes")?;
+    let swept = run.sweep(&ended).attempt("end a program's processes")?;
     run.drain().attempt("read a program's last output")?;
 
     let (stdout_total, stderr_total) = (run.stdout.total, run.stderr.total);
@@ -74,12 +74,22 @@ pub(crate) fn run(agent: &Agent, channel: &mut Channel, step: &Step, input: Opti
         // took that back meanwhile, the largest process says more than the difference.
         memory_peak_bytes: (if memory_peak > before.memory_peak { memory_peak } else { memory_seen })
             .saturating_sub(before.memory)
-            .max(resident_peak),
+            .max(swept.resident_peak),
         oom_kills: meter.oom_kills().attempt("read the oom kills")?.saturating_sub(before.oom_kills),
         stdout_total_bytes: stdout_total,
         stderr_total_bytes: stderr_total,
         agent_cpu_us,
+        killed_processes: swept.killed,
+        full_places: agent.full_places().attempt("look for room")?,
     })
+}
+
+/// What the sweep after a program found.
+struct Swept {
+    /// The highest resident size among the dead, in bytes.
+    resident_peak: u64,
+    /// How many had not ended by themselves.
+    killed: u64,
 }
 
 struct Before {
@@ -198,19 +208,18 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Kills until nobody is left. Returns the highest resident size among the dead.
-    fn sweep(&mut self, ended: &Option<sys::Reaped>) -> io::Result<u64> {
+    /// Kills until nobody is left.
+    fn sweep(&mut self, ended: &Option<sys::Reaped>) -> io::Result<Swept> {
         let deadline = Instant::now() + SWEEP;
-        let mut resident_peak = ended.as_ref().map_or(0, |reaped| reaped.resident_peak);
+        let resident_peak = ended.as_ref().map_or(0, |reaped| reaped.resident_peak);
+        let mut swept = Swept { resident_peak, killed: 0 };
+        // Those that have ended by themselves and had nobody to wait for them.
+        swept.reap_all()?;
+        swept.killed = 0;
         loop {
             sys::kill_everyone();
-            loop {
-                match sys::reap(-1) {
-                    Ok(Some(reaped)) => resident_peak = resident_peak.max(reaped.resident_peak),
-                    Ok(None) => break,
-                    Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(resident_peak),
-                    Err(error) => return Err(error),
-                }
+            if swept.reap_all()? {
+                return Ok(swept);
             }
             if Instant::now() > deadline {
                 return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
@@ -242,6 +251,23 @@ impl Run<'_> {
                 return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
             }
             output.relay(self.channel, limit)?;
+        }
+    }
+}
+
+impl Swept {
+    /// Takes in who has ended. Whether nobody is left.
+    fn reap_all(&mut self) -> io::Result<bool> {
+        loop {
+            match sys::reap(-1) {
+                Ok(Some(reaped)) => {
+                    self.resident_peak = self.resident_peak.max(reaped.resident_peak);
+                    self.killed += 1;
+                }
+                Ok(None) => return Ok(false),
+                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(true),
+                Err(error) => return Err(error),
+            }
         }
     }
 }
