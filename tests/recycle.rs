@@ -350,11 +350,21 @@ async fn what_a_job_changed_on_its_container_is_changed_back_for_the_next() {
     // The compile step's memory first, then the test's; and a size below the one that a runtime starts with.
     let compiled = c("#include <stdio.h>\nint main(void) { puts(\"hello\"); }", json!({}));
     let small = bash("echo hello", json!({ "limits": { "memory_bytes": 24 << 20, "processes": 4 } }));
-    for job in [compiled, small] {
-        for _ in 0..5 {
-            settled(&lab).await;
-            assert_eq!(stdout(&lab.run(&job).await), "hello\n");
+    lab.run(&compiled).await;
+    settled(&lab).await;
+    // What waits now is new.
+    let new = made_ahead(&lab).await.pop().expect("one waits");
+    let memory = inspect(&new).await["HostConfig"]["Memory"].clone();
+    for job in [&compiled, &compiled, &compiled, &compiled] {
+        assert_eq!(stdout(&lab.run(job).await), "hello\n");
+        settled(&lab).await;
+        for id in made_ahead(&lab).await {
+            assert_eq!(inspect(&id).await["HostConfig"]["Memory"], memory, "{:?}", figures(&lab));
         }
+    }
+    for _ in 0..5 {
+        settled(&lab).await;
+        assert_eq!(stdout(&lab.run(&small).await), "hello\n");
     }
     assert!(figures(&lab).recycled >= 2, "{:?}", figures(&lab));
     until(30, "a small one that was started again", async || {
