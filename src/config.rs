@@ -112,6 +112,8 @@ pub struct SandboxConfig {
     pub uids: u32,
     /// Whether each slot has CPUs of its own.
     pub pin_cpus: bool,
+    /// Whether containers of the pool are started again after a job that ended in order.
+    pub recycle: bool,
 }
 
 /// The EC2 instance the worker runs on, if it does.

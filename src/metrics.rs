@@ -116,6 +116,11 @@ pub fn compile_cache_holds(bytes: u64, evicted: u64) {
     all().count_by(Metric::CompileCacheEvictions, "", evicted);
 }
 
+/// A container of the pool was started again.
+pub fn recycled_start() {
+    all().count(Metric::RecycledStarts);
+}
+
 pub fn lease_lost() {
     all().count(Metric::LeasesLost);
 }

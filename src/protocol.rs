@@ -153,6 +153,10 @@ pub struct Ended {
     pub stderr_total_bytes: u64,
     /// The agent's own CPU time for the step, already taken off `cpu_time_us`.
     pub agent_cpu_us: u64,
+    /// Processes that were still alive when the first one had ended or was stopped, and had to be killed.
+    pub killed_processes: u64,
+    /// Writable places that had no room left at the end, for bytes or for files.
+    pub full_places: u64,
     pub hindrance: Hindrance,
 }
 
@@ -197,13 +201,15 @@ pub enum Request {
 /// From the agent to the worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// `network` says that there is an interface other than the loopback, which a sandbox must not have.
+    /// `network` says that there is an interface other than the loopback, which a sandbox must not have. `places` has a bit
+    /// for each of the folders that are meant to be written to and can be.
     Ready {
         version: u32,
         nonce: u64,
         cgroup: u8,
         landlock: u8,
         network: bool,
+        places: u8,
     },
     Stdout(Vec<u8>),
     Stderr(Vec<u8>),

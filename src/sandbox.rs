@@ -133,8 +133,10 @@ impl Sandboxes {
         let mut sweep = Sweep::new(&engine, &settings.worker_id, &owned);
         sweep.once().await?;
         let slots = Slots::claim(&settings)?;
-        let fates = Arc::new(Fates::watch(&engine, &settings.worker_id));
-        let pool = settings.pool.filter(|pool| pool.containers > 0).map(|pool| Pool::new(&pool, settings.slots));
+        let pool = settings.pool.filter(|pool| pool.containers > 0);
+        let recycles = settings.recycle && pool.is_some();
+        let fates = Arc::new(Fates::watch(&engine, &settings.worker_id, recycles));
+        let pool = pool.map(|pool| Pool::new(&pool, settings.slots, recycles));
         let hold = if pool.is_some() { IMAGE_NAMES_HOLD } else { Duration::ZERO };
         let shared = Arc::new(Shared {
             janitor: Arc::new(Janitor::new(&engine, &fates, patience)),

@@ -160,6 +160,7 @@ fn create_call() -> Value {
         agent_volume: "caisson-agent-0123456789abcdef",
         agent_program: agent::PROGRAM,
         keep: false,
+        stays: false,
         labels: &labels.to_map(),
     };
     serde_json::to_value(spec.create_body()).expect("a create call serializes")

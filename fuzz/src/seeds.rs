@@ -195,7 +195,7 @@ fn requests() -> Vec<Request> {
 
 fn events() -> Vec<Event> {
     let mut events = vec![
-        Event::Ready { version: 1, nonce: 7, cgroup: 2, landlock: 7, network: false },
+        Event::Ready { version: 1, nonce: 7, cgroup: 2, landlock: 7, network: false, places: 7 },
         Event::Stdout(b"out".to_vec()),
         Event::Stderr(Vec::new()),
         Event::Snapshotted { size: 8192 },

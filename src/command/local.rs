@@ -65,6 +65,7 @@ pub(super) fn settings(config: &Config, slots: Option<usize>, worker_id: &str) -
         worker_id: worker_id.to_owned(),
         keep: false,
         pool: None,
+        recycle: config.sandbox.recycle,
         watermarks: Watermarks {
             bytes: config.worker.minimum_free_bytes,
             inodes: config.worker.minimum_free_inodes,

@@ -16,6 +16,7 @@ pub(super) fn apply(config: &mut Config, mistakes: &mut Vec<Mistake>) {
     queues_differ(config, mistakes);
     memory_holds_the_largest_job(config, mistakes);
     uids_suffice(config, mistakes);
+    recycling_has_a_pool(config, mistakes);
     the_store_holds_the_largest_job(config, mistakes);
 }
 
@@ -168,6 +169,23 @@ fn the_store_holds_the_largest_job(config: &Config, mistakes: &mut Vec<Mistake>)
             let problem = format!("store.{name} is {value}, and has to be at least {much}store.{other}, which is {least}");
             mistakes.push(mistake_at(config, &said, problem));
         }
+    }
+}
+
+fn recycling_has_a_pool(config: &Config, mistakes: &mut Vec<Mistake>) {
+    let pool = &config.pool;
+    let without = if !pool.enabled {
+        "pool.enabled is false"
+    } else if pool.containers == Some(0) {
+        "pool.containers is 0"
+    } else if pool.memory_percent == 0 {
+        "pool.memory_percent is 0"
+    } else {
+        return;
+    };
+    if config.sandbox.recycle {
+        let problem = format!("starts containers of the pool again, and {without}; turn this off, or the pool on");
+        mistakes.push(mistake_at(config, "sandbox.recycle", problem));
     }
 }
 

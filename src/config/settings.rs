@@ -108,7 +108,7 @@ fn above_maximum() -> Setting {
     }
 }
 
-fn edges() -> [Setting; 17] {
+fn edges() -> [Setting; 18] {
     [
         setting!(
             queue.incoming_url,
@@ -241,6 +241,16 @@ fn edges() -> [Setting; 17] {
             Fallback::Value(Value::Bool(true)),
             "Whether each slot has a CPU of its own, on a core that no other slot uses while there are enough. Pinned programs cannot slow each other down by moving about, so times \
              are repeatable. Turn it off where something else pins CPUs already."
+        ),
+        setting!(
+            sandbox.recycle,
+            Kind::Bool,
+            Fallback::Value(Value::Bool(false)),
+            "Whether a container of the pool is started again for a later job when its job has ended in order, instead of being \
+             removed and created anew. The engine gives it new namespaces, new tmpfs mounts and a new control group at each \
+             start; its id, its uid and its CPU stay. That saves creating and removing it for each job. It is off \
+             by default because one container for one job is the simpler promise. Needs the pool. \
+             [pool.md](pool.md#recycling) says more."
         ),
     ]
 }

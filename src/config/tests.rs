@@ -227,6 +227,18 @@ processes = 100_000
 }
 
 #[test]
+fn recycling_without_a_pool_is_a_mistake() {
+    for pool in ["enabled = false", "containers = 0", "memory_percent = 0"] {
+        let text = format!("[sandbox]\nrecycle = true\n[pool]\n{pool}\n");
+        let message = message(&text, []);
+        let word = pool.split(' ').next().unwrap_or_default();
+        assert!(message.contains("caisson.toml:2: sandbox.recycle: ") && message.contains(word), "{message}");
+    }
+    assert!(load("[sandbox]\nrecycle = true\n", []).expect("there is a pool").sandbox.recycle);
+    assert!(!load("[pool]\nenabled = false\n", []).expect("nothing is recycled").sandbox.recycle);
+}
+
+#[test]
 fn a_file_that_cannot_be_read_does_not_hide_the_environments_mistakes() {
     let load = Config::load(Some(Path::new("/nowhere/caisson.toml")), env([("CAISSON_LOG_FORMAT", "xml")]));
     insta::assert_snapshot!(load.expect_err("there is no such file"), @r#"

@@ -23,6 +23,7 @@ pub enum Metric {
     CompileCacheMisses,
     CompileCacheEvictions,
     CompileCacheHeld,
+    RecycledStarts,
     LeasesLost,
     HeartbeatFailures,
     PublishFailures,
@@ -138,7 +139,7 @@ const fn by(row: Row, name: &'static str, values: fn() -> Vec<&'static str>) -> 
 use Kind::{Counter, Gauge, Histogram};
 use Unit::{Bytes, Count, Seconds};
 
-pub const TABLE: [Row; 33] = [
+pub const TABLE: [Row; 34] = [
     by(
         row(
             Metric::Jobs,
@@ -279,6 +280,14 @@ pub const TABLE: [Row; 33] = [
         Bytes,
         "The worker's memory that the cache of compile results takes; there is none where it is off.",
         "Never above `compile_cache.max_bytes`.",
+    ),
+    row(
+        Metric::RecycledStarts,
+        "caisson_recycled_starts_total",
+        Counter,
+        Count,
+        "Containers of the pool started again after their job had ended in order, ahead of need or for a job.",
+        "Few beside many starts, with `sandbox.recycle` on: jobs end in ways after which a container is removed.",
     ),
     row(
         Metric::LeasesLost,

@@ -8,12 +8,13 @@ impl Event {
     pub fn encode(&self, sequence: u32) -> Vec<u8> {
         let mut out = Writer::new();
         let kind = match self {
-            Event::Ready { version, nonce, cgroup, landlock, network } => {
+            Event::Ready { version, nonce, cgroup, landlock, network, places } => {
                 out.u32(*version);
                 out.u64(*nonce);
                 out.u8(*cgroup);
                 out.u8(*landlock);
                 out.flag(*network);
+                out.u8(*places);
                 kind::READY
             }
             Event::Stdout(data) => {
@@ -40,6 +41,8 @@ impl Event {
                     ended.stdout_total_bytes,
                     ended.stderr_total_bytes,
                     ended.agent_cpu_us,
+                    ended.killed_processes,
+                    ended.full_places,
                 ] {
                     out.u64(number);
                 }
@@ -78,6 +81,7 @@ impl Event {
                 cgroup: input.u8()?,
                 landlock: input.u8()?,
                 network: input.flag()?,
+                places: input.u8()?,
             },
             kind::STDOUT => Event::Stdout(input.rest().to_vec()),
             kind::STDERR => Event::Stderr(input.rest().to_vec()),
@@ -95,6 +99,8 @@ impl Event {
                 stdout_total_bytes: input.u64()?,
                 stderr_total_bytes: input.u64()?,
                 agent_cpu_us: input.u64()?,
+                killed_processes: input.u64()?,
+                full_places: input.u64()?,
                 hindrance: {
                     let mut counters = [None; 6];
                     for counter in &mut counters {

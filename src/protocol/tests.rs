@@ -52,16 +52,12 @@ fn event() -> impl Strategy<Value = Event> {
         any::<i32>().prop_map(StepEnding::NotStarted)
     ];
     prop_oneof![
-        any::<(u32, u64, u8, u8, bool)>().prop_map(|(version, nonce, cgroup, landlock, network)| Event::Ready {
-            version,
-            nonce,
-            cgroup,
-            landlock,
-            network
+        any::<(u32, u64, u8, u8, bool, u8)>().prop_map(|(version, nonce, cgroup, landlock, network, places)| {
+            Event::Ready { version, nonce, cgroup, landlock, network, places }
         }),
         bytes().prop_map(Event::Stdout),
         bytes().prop_map(Event::Stderr),
-        (ending, any::<[u64; 7]>(), any::<[Option<u64>; 6]>()).prop_map(|(ending, n, counters)| Event::Ended(Ended {
+        (ending, any::<[u64; 9]>(), any::<[Option<u64>; 6]>()).prop_map(|(ending, n, counters)| Event::Ended(Ended {
             ending,
             cpu_time_us: n[0],
             wall_time_us: n[1],
@@ -70,6 +66,8 @@ fn event() -> impl Strategy<Value = Event> {
             stdout_total_bytes: n[4],
             stderr_total_bytes: n[5],
             agent_cpu_us: n[6],
+            killed_processes: n[7],
+            full_places: n[8],
             hindrance: Hindrance::of_counters(counters),
         })),
         any::<u64>().prop_map(|size| Event::Snapshotted { size }),

@@ -122,6 +122,19 @@ impl Conversation {
         let _ = self.input.shutdown().await;
     }
 
+    /// Closes the agent's stdin and listens until its output ends. Whether it left without another word.
+    pub(crate) async fn part(mut self) -> bool {
+        if self.input.shutdown().await.is_err() || !self.buffer.is_empty() {
+            return false;
+        }
+        while let Some(output) = self.output.next().await {
+            if !output.is_ok_and(|output| output.into_bytes().is_empty()) {
+                return false;
+            }
+        }
+        self.complaint.is_empty()
+    }
+
     /// What the agent said on stderr: a panic's message, if anything.
     pub(crate) fn complaint(&self) -> String {
         String::from_utf8_lossy(&self.complaint).trim().to_owned()

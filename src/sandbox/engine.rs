@@ -55,6 +55,8 @@ pub(crate) struct Listed {
     pub created: i64,
     /// Whether it was made and never started. Never so for an image.
     pub never_started: bool,
+    /// Whether it ran and has ended. Never so for an image.
+    pub has_ended: bool,
 }
 
 impl Engine {
@@ -120,7 +122,7 @@ impl Engine {
         call("start a container", self.patience.call, self.docker.start_container(id, none)).await
     }
 
-    /// Sets the memory (swap equal) and the pids limit of a running container.
+    /// Sets the memory (swap equal) and the pids limit of a container. One that doesn't run starts with them the next time.
     pub(crate) async fn resize(&self, id: &str, memory_bytes: u64, pids: u64) -> Result<(), EngineError> {
         let memory = i64::try_from(memory_bytes).unwrap_or(i64::MAX);
         let body = ContainerUpdateBody {
@@ -138,6 +140,20 @@ impl Engine {
         match call("inspect a container", self.patience.call, self.docker.inspect_container(id, none)).await {
             Ok(container) => Ok(container.state.and_then(|state| state.running).unwrap_or(false)),
             Err(error) if error.status == Some(404) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// When a container that doesn't run ended, in Unix seconds; `None` for one that runs, never ran, or isn't there.
+    pub(crate) async fn ended_at(&self, id: &str) -> Result<Option<i64>, EngineError> {
+        let none = None::<query::InspectContainerOptions>;
+        match call("inspect a container", self.patience.call, self.docker.inspect_container(id, none)).await {
+            Ok(container) => {
+                let state = container.state.filter(|state| state.running == Some(false));
+                let at = state.and_then(|state| state.finished_at?.parse::<jiff::Timestamp>().ok());
+                Ok(at.map(|at| at.as_second()).filter(|second| *second > 0))
+            }
+            Err(error) if error.status == Some(404) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -167,6 +183,7 @@ impl Engine {
         Ok(found
             .into_iter()
             .filter_map(|container| {
+                let state = container.state.map(|state| state.to_string()).unwrap_or_default();
                 let name = container.names.unwrap_or_default().into_iter().next().unwrap_or_default();
                 Some(Listed {
                     id: container.id?,
@@ -174,7 +191,8 @@ impl Engine {
                     name: name.trim_start_matches('/').to_owned(),
                     labels: container.labels.unwrap_or_default(),
                     created: container.created.unwrap_or_default(),
-                    never_started: container.state.is_some_and(|state| state.to_string() == "created"),
+                    never_started: state == "created",
+                    has_ended: state == "exited",
                 })
             })
             .collect())

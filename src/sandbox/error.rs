@@ -30,6 +30,10 @@ pub enum SandboxError {
     Network,
     #[error("this runtime can't change the limits of a live container; jobs get more containers from now on")]
     CannotResize,
+    #[error("the container ended otherwise than it should have, or somebody did something with it since")]
+    NotAgain,
+    #[error("the folders that programs write to have other permissions than at the container's first start")]
+    OtherPlaces,
     #[error("no free block of user ids: {0}")]
     Uids(String),
 }
@@ -53,6 +57,8 @@ impl SandboxError {
             | SandboxError::Protocol(_)
             | SandboxError::Unexpected(_)
             | SandboxError::CannotResize
+            | SandboxError::NotAgain
+            | SandboxError::OtherPlaces
             | SandboxError::Uids(_) => false,
         }
     }

@@ -42,7 +42,7 @@ pub(crate) struct Remains {
     /// The engine's id, or the name where the create call was cut off before it told the id.
     pub(crate) id: String,
     pub(crate) ownership: Ownership,
-    /// Where there is one, the agent is told to end first; the engine then removes the container by itself.
+    /// Where there is one, the agent is told to end first; the engine then removes the container by itself, unless it stays.
     pub(crate) conversation: Option<Conversation>,
 }
 
@@ -70,8 +70,8 @@ impl Janitor {
                     conversation.hang_up().await;
                 }
                 let ended = politely && fates.of(&id, patience.goodbye).await.is_some();
-                // The engine removes what has ended by itself; this is for what hasn't.
-                if !ended {
+                // The engine removes most of what has ended; this is for what hasn't, and for what stays.
+                if !ended || ownership.stays() {
                     remove(&engine, &id, patience.retry, &stubborn).await;
                     if politely && !fates.has_died(&id) {
                         // It was there, it is gone, and nothing was heard of it.
@@ -85,6 +85,15 @@ impl Janitor {
             crash::point!("removed");
             drop(held);
             drop(ownership);
+        });
+    }
+
+    /// Something else that has to be over before this is closed. Past the limit it is dropped wherever it stands, and what
+    /// it held is the next sweep's.
+    pub(crate) fn attend(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let given_up = self.given_up.clone();
+        self.tasks.spawn(async move {
+            given_up.run_until_cancelled(task).await;
         });
     }
 

@@ -3,6 +3,7 @@
 
 mod acquire;
 pub(crate) mod birth;
+mod conduct;
 mod program;
 mod teardown;
 
@@ -13,12 +14,14 @@ use tokio::time::timeout;
 
 use super::conversation::{Conversation, Lost};
 use super::owned::Ownership;
+use super::pool::{Kind, Past};
 use super::slots::Slot;
 use super::spec::AGENT_PROCESSES;
 use super::{EngineError, SandboxError, Shared};
 use crate::protocol::{CHUNK, Event, Request};
 use crate::report::SandboxReport;
 
+use conduct::Conduct;
 use program::Cause;
 
 pub(crate) use acquire::acquire;
@@ -43,7 +46,7 @@ struct Broken {
     detail: String,
 }
 
-/// A container made for one job, with an agent that has answered.
+/// A container that is one job's, with an agent that has answered.
 #[derive(Debug)]
 pub struct Sandbox {
     shared: Arc<Shared>,
@@ -56,8 +59,13 @@ pub struct Sandbox {
     /// What the kernel holds the container to: memory in bytes, and pids with the agent's.
     in_force: (u64, u64),
     confinement: SandboxReport,
+    /// Which folders programs can write to, as the agent said.
+    places: u8,
     /// Whether a program of the job has run: from then on, a failing agent is evidence about it.
     touched: bool,
+    /// What container of the pool it is, where that may be started again.
+    of_pool: Option<(Kind, Past)>,
+    conduct: Conduct,
 }
 
 impl Sandbox {
@@ -86,8 +94,11 @@ impl Sandbox {
     /// Ours: no program has run yet.
     pub async fn write_file(&mut self, path: &str, executable: bool, content: &[u8]) -> Result<(), SandboxError> {
         let size = content.len() as u64;
+        self.conduct.begins();
         self.feed(&Request::File { path: path.as_bytes().to_vec(), executable, size }).await?;
-        self.feed_data(content).await
+        self.feed_data(content).await?;
+        self.conduct.is_done();
+        Ok(())
     }
 
     /// Sets what the kernel holds the container to, if it isn't that already.
@@ -129,7 +140,10 @@ impl Sandbox {
         // that couldn't get below the new one by dropping caches (cgroup v1 says so, version 2 kills).
         let (memory_bytes, pids) = self.in_force;
         match self.shared.engine.resize(&self.id, memory_bytes, pids).await {
-            Ok(()) => return Ok(Resized::TooLittle),
+            Ok(()) => {
+                self.conduct.misbehaved();
+                return Ok(Resized::TooLittle);
+            }
             Err(error) if !error.reason.contains(REFUSED) => return Err(error.into()),
             Err(_) => {}
         }
@@ -145,12 +159,16 @@ impl Sandbox {
     /// # Errors
     /// Only what is ours.
     pub async fn snapshot(&mut self) -> Result<Option<u64>, SandboxError> {
+        self.conduct.begins();
         let taken = async {
             self.send(&Request::Snapshot).await?;
             self.event().await
         };
         let reason = match taken.await {
-            Ok(Event::Snapshotted { size }) => return Ok(Some(size)),
+            Ok(Event::Snapshotted { size }) => {
+                self.conduct.is_done();
+                return Ok(Some(size));
+            }
             Ok(Event::Failed { operation, errno }) => agent_failure(&operation, errno),
             Ok(other) => SandboxError::Unexpected(format!("{other:?}")),
             Err(error) => error,
@@ -168,6 +186,7 @@ impl Sandbox {
     /// Only what is ours.
     pub async fn collect(&mut self, limit: u64) -> Result<Option<Vec<u8>>, SandboxError> {
         let mut archive = Vec::new();
+        self.conduct.begins();
         let reason = match self.send(&Request::Collect).await {
             Err(error) => error,
             Ok(()) => loop {
@@ -175,7 +194,10 @@ impl Sandbox {
                     Ok(Event::Data(data)) if (archive.len() + data.len()) as u64 <= limit => {
                         archive.extend_from_slice(&data);
                     }
-                    Ok(Event::Collected) => return Ok(Some(archive)),
+                    Ok(Event::Collected) => {
+                        self.conduct.is_done();
+                        return Ok(Some(archive));
+                    }
                     Ok(Event::Data(_)) => return Ok(None),
                     Ok(other) => break SandboxError::Unexpected(format!("{other:?}")),
                     Err(error) => break error,
@@ -189,6 +211,7 @@ impl Sandbox {
     /// it (of memory, say) is evidence: the next step finds that out.
     pub async fn load(&mut self, archive: &[u8]) {
         self.touched = true;
+        self.conduct.begins();
         let silence = self.shared.settings.patience.silence;
         let sent = async {
             self.feed(&Request::Load { size: archive.len() as u64 }).await?;
@@ -196,7 +219,7 @@ impl Sandbox {
             self.flush().await
         };
         match timeout(silence, sent).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => self.conduct.is_done(),
             Ok(Err(error)) => tracing::debug!(container.id = self.id, %error, "a snapshot could not be loaded"),
             Err(_) => tracing::debug!(container.id = self.id, "a snapshot was not taken in time"),
         }

@@ -12,15 +12,17 @@ pub(crate) struct Owned(Arc<Mutex<HashSet<String>>>);
 #[derive(Debug)]
 pub(crate) struct Ownership {
     name: String,
+    /// Whether the engine keeps the container when it has ended, until somebody removes it.
+    stays: bool,
     of: Owned,
 }
 
 impl Owned {
     /// A name that no other container has or ever had.
-    pub(crate) fn new_name(&self) -> Ownership {
+    pub(crate) fn new_name(&self, stays: bool) -> Ownership {
         let name = format!("caisson-{}", uuid::Uuid::new_v4().simple());
         self.lock().insert(name.clone());
-        Ownership { name, of: self.clone() }
+        Ownership { name, stays, of: self.clone() }
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
@@ -37,6 +39,11 @@ impl Ownership {
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
+
+    /// Whether the engine keeps the container when it has ended, until somebody removes it.
+    pub(crate) fn stays(&self) -> bool {
+        self.stays
+    }
 }
 
 impl Drop for Ownership {
@@ -52,7 +59,7 @@ mod tests {
     #[test]
     fn a_container_is_owned_for_as_long_as_somebody_answers_for_it() {
         let owned = Owned::default();
-        let (first, second) = (owned.new_name(), owned.new_name());
+        let (first, second) = (owned.new_name(false), owned.new_name(true));
         assert_ne!(first.name(), second.name());
         let name = first.name().to_owned();
         assert!(owned.has(&name));

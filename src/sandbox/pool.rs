@@ -1,10 +1,12 @@
 //! Containers made ahead of their jobs. Each is used once, as one made for its job would be; only when it was made differs.
+//! Where recycling is on, one whose job ended in order rests on the shelf and is started again in place of a new one.
 //!
 //! ```text
 //! acquire ─ asks ─► Demand          what is asked for, how often      (policy.rs, pure)
 //!    │ takes                            │ what should wait
 //!    ▼                                  ▼
-//!  Shelf: Waiting, by kind ◄─ puts ─ keeper: makes, removes, looks after (keeper.rs, in the background)
+//!  Shelf: Waiting, by kind ◄─ puts ─ keeper: makes, starts again, removes, looks after (keeper.rs, in the background)
+//!         Resting, by kind ◄─ puts ─ retire: lets a job's container go and looks at its end (retire.rs)
 //! ```
 //!
 //! A kind is everything that the create call fixes and that differs between jobs. The uid and, where slots are pinned, the
@@ -17,9 +19,11 @@
 mod counters;
 mod keeper;
 mod policy;
+mod resting;
+mod retire;
 mod waiting;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -30,12 +34,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use counters::PoolFigures;
+pub(crate) use resting::{Past, Resting, Started};
+pub(crate) use retire::{Retired, retire};
 pub(crate) use waiting::{Place, Waiting};
 
-use super::Need;
+use super::{Need, SandboxError};
 use super::fate::Fates;
 use super::settings::PoolSettings;
 use super::slots::{Cpu, Slots};
+use crate::metrics;
 use counters::{Counters, count};
 pub(crate) use keeper::keep;
 use keeper::Troubles;
@@ -70,11 +77,15 @@ impl Kind {
 #[derive(Debug)]
 pub(crate) struct Pool {
     shelf: Mutex<Shelf>,
-    /// One for each container that waits, is on its way, or on its way out.
+    /// One for each container that waits, rests, is on its way, or on its way out.
     seats: Arc<Semaphore>,
     /// For those that are being made: the cores have jobs to run.
     makers: Arc<Semaphore>,
     bounds: Bounds,
+    /// For the one that makes room for others.
+    leaving: Arc<Semaphore>,
+    /// Whether containers are started again.
+    recycles: bool,
     age: Duration,
     /// Sandboxes that are being made for jobs right now.
     cold_starts: AtomicUsize,
@@ -90,17 +101,30 @@ pub(crate) struct Pool {
 struct Shelf {
     demand: Demand<Kind>,
     waiting: BTreeMap<Kind, Vec<Waiting>>,
+    resting: BTreeMap<Kind, Vec<Resting>>,
+    /// Images, by their digest, whose containers aren't the same when they start again.
+    unfit: BTreeSet<String>,
     making: BTreeMap<Kind, usize>,
 }
 
+/// What the pool has for a job.
+#[derive(Debug)]
+pub(crate) enum Found {
+    Waiting(Waiting),
+    /// To be started first.
+    Resting(Resting),
+}
+
 impl Pool {
-    pub(crate) fn new(settings: &PoolSettings, slots: usize) -> Pool {
+    pub(crate) fn new(settings: &PoolSettings, slots: usize, recycles: bool) -> Pool {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Pool {
             shelf: Mutex::default(),
             seats: Arc::new(Semaphore::new(settings.containers)),
             makers: Arc::new(Semaphore::new((cores / 2).max(1))),
             bounds: Bounds { places: settings.containers, of_a_kind: slots },
+            leaving: Arc::new(Semaphore::new(1)),
+            recycles,
             age: settings.age,
             cold_starts: AtomicUsize::new(0),
             changed: Notify::new(),
@@ -117,11 +141,11 @@ impl Pool {
         self.changed.notify_one();
     }
 
-    /// A CPU that is free and, if there is one for it, a waiting container of the kind whose labels hold until `deadline`.
-    /// For whoever has a permit and the memory.
-    pub(crate) fn take(&self, kind: &Kind, deadline: i64, slots: &Slots, fates: &Fates) -> (Cpu, Option<Waiting>) {
+    /// A CPU that is free and, if there is one for it, a container of the kind whose labels hold until `deadline`: rather one
+    /// that waits than one that rests. For whoever has a permit and the memory.
+    pub(crate) fn take(&self, kind: &Kind, deadline: i64, slots: &Slots, fates: &Fates) -> (Cpu, Option<Found>) {
         let mut shelf = self.shelf();
-        let Shelf { waiting, .. } = &mut *shelf;
+        let Shelf { waiting, resting, .. } = &mut *shelf;
         if let Some(of_kind) = waiting.get_mut(kind) {
             for dead in of_kind.extract_if(.., |container| container.is_dead(fates)) {
                 tracing::info!(container.id = dead.id(), "a waiting container died");
@@ -130,13 +154,21 @@ impl Pool {
         }
         let taken = slots.cpu(|free| {
             // The one that has waited longest, so that none gets too old.
-            let fits = |container: &Waiting| {
-                container.deadline >= deadline && container.cpu.is_none_or(|cpu| free.contains(&cpu))
+            let fits = |past: &Past, cpu: Option<usize>| {
+                past.deadline >= deadline && cpu.is_none_or(|cpu| free.contains(&cpu))
             };
-            let place = waiting.get(kind).and_then(|of_kind| of_kind.iter().position(fits));
-            if let Some((place, of_kind)) = place.zip(waiting.get_mut(kind)) {
+            if let Some(of_kind) = waiting.get_mut(kind)
+                && let Some(place) = of_kind.iter().position(|it| fits(&it.past, it.cpu))
+            {
                 let container = of_kind.remove(place);
-                return (container.cpu, Some(container));
+                return (container.cpu, Some(Found::Waiting(container)));
+            }
+            // The one that was laid down last, so that those too many get too old.
+            if let Some(of_kind) = resting.get_mut(kind)
+                && let Some(place) = of_kind.iter().rposition(|it| fits(&it.past, it.cpu) && !it.is_spoilt(fates))
+            {
+                let container = of_kind.remove(place);
+                return (container.cpu, Some(Found::Resting(container)));
             }
             // Else the CPU for which the fewest wait, so that those stay of use.
             let waiting_for = |cpu: &usize| waiting.values().flatten().filter(|it| it.cpu == Some(*cpu)).count();
@@ -149,15 +181,44 @@ impl Pool {
 
     /// For as long as it lives, the pool makes way.
     pub(crate) fn starting_cold(&self) -> ColdStart<'_> {
-        count(&self.counters.cold);
         self.cold_starts.fetch_add(1, Ordering::Relaxed);
         ColdStart(self)
     }
 
-    /// A container became a job's, and its seat is free.
+    /// A container that waited became a job's, and its seat is free.
     pub(crate) fn taken(&self) {
         count(&self.counters.warm);
         self.changed.notify_one();
+    }
+
+    /// A job has to wait for its container to start.
+    pub(crate) fn found_none(&self) {
+        count(&self.counters.cold);
+    }
+
+    /// Whether containers of the kind are started again.
+    pub(crate) fn recycles(&self, kind: &Kind) -> bool {
+        self.recycles && !self.shelf().unfit.contains(&kind.digest)
+    }
+
+    /// A container was started again.
+    pub(crate) fn recycled(&self) {
+        count(&self.counters.recycled);
+        metrics::recycled_start();
+        self.changed.notify_one();
+    }
+
+    /// A container couldn't be started again.
+    pub(crate) fn not_recycled(&self, id: &str, kind: &Kind, error: &SandboxError) {
+        count(&self.counters.discarded);
+        if matches!(error, SandboxError::OtherPlaces) && self.shelf().unfit.insert(kind.digest.clone()) {
+            tracing::warn!(
+                image = kind.reference,
+                "with this runtime, containers of this image aren't the same when they start again, so each is used once; \
+                 a newer runc, or an image that has the folder /box with mode 1777, mends that"
+            );
+        }
+        tracing::info!(container.id = id, %error, "a container could not be started again");
     }
 
     /// A container that was taken and then didn't answer.
@@ -166,17 +227,23 @@ impl Pool {
     }
 
     pub(crate) fn figures(&self) -> PoolFigures {
-        let waiting = self.shelf().waiting.values().map(Vec::len).sum();
-        self.counters.figures(waiting)
+        let shelf = self.shelf();
+        let waiting = shelf.waiting.values().map(Vec::len).sum();
+        let resting = shelf.resting.values().map(Vec::len).sum();
+        self.counters.figures(waiting, resting)
     }
 
-    /// Ends what is being made and hands what waits to the janitor.
+    /// Ends what is being made and hands what waits or rests to the janitor.
     pub(crate) async fn close(&self) {
         self.closed.cancel();
         self.tasks.close();
         self.tasks.wait().await;
-        let waiting = std::mem::take(&mut self.shelf().waiting);
+        let (waiting, resting) = {
+            let mut shelf = self.shelf();
+            (std::mem::take(&mut shelf.waiting), std::mem::take(&mut shelf.resting))
+        };
         waiting.into_values().flatten().for_each(|_| count(&self.counters.surplus));
+        resting.into_values().flatten().for_each(|_| count(&self.counters.surplus));
     }
 
     /// Each change leaves the shelf whole, so that it may be used after somebody panicked with it.

@@ -21,6 +21,8 @@ pub struct Settings {
     pub keep: bool,
     /// Containers made ahead; none without.
     pub pool: Option<PoolSettings>,
+    /// Starts a container of the pool again for a later job when its job ended as it should. Without a pool there is none.
+    pub recycle: bool,
     pub watermarks: Watermarks,
     pub patience: Patience,
 }
@@ -39,6 +41,7 @@ impl Default for Settings {
             worker_id: String::new(),
             keep: false,
             pool: None,
+            recycle: false,
             watermarks: Watermarks::default(),
             patience: Patience::default(),
         }

@@ -64,6 +64,8 @@ pub struct Spec<'a> {
     pub agent_program: &'a str,
     /// Stays alive without its worker, for somebody to look into.
     pub keep: bool,
+    /// Isn't removed by the engine when it has ended, so that it can be started again.
+    pub stays: bool,
     pub labels: &'a HashMap<String, String>,
 }
 
@@ -99,8 +101,9 @@ impl Spec<'_> {
             ]),
             // Nothing a program prints lands on the host's disk.
             log_config: Some(HostConfigLogConfig { typ: Some("none".to_owned()), config: None }),
-            // When the worker dies, its end of stdin closes, the agent exits, and the engine clears up.
-            auto_remove: Some(true),
+            // When the worker dies, its end of stdin closes, the agent exits, and the engine clears up. What is to be started
+            // again stays instead, for its worker or a sweep to remove. Nothing runs in it any more either way.
+            auto_remove: Some(!self.stays),
             init: Some(false),
             runtime: self.runtime.map(str::to_owned),
             ..HostConfig::default()
@@ -162,6 +165,7 @@ pub fn profile_id(runtime: Option<&str>, agent_program: &str) -> String {
         agent_volume: "",
         agent_program,
         keep: false,
+        stays: false,
         labels: &nobody.to_map(),
     };
     // A `Value` has its keys in order, so that the text is the same each time.
@@ -229,6 +233,7 @@ mod tests {
             agent_volume: "caisson-agent-0123456789abcdef",
             agent_program: agent::PROGRAM,
             keep: false,
+            stays: false,
             labels: &labels,
         };
         let mut body = serde_json::to_value(spec.create_body()).expect("a create call serializes");
@@ -254,6 +259,7 @@ mod tests {
             agent_volume: "v",
             agent_program: agent::PROGRAM,
             keep: false,
+            stays: false,
             labels: &labels,
         };
         let host = spec.create_body().host_config.expect("there is a host configuration");
@@ -279,6 +285,7 @@ mod tests {
             agent_volume: "v",
             agent_program: agent::READABLE_PROGRAM,
             keep: true,
+            stays: true,
             labels: &labels,
         };
         let host = spec.create_body().host_config.expect("there is a host configuration");
@@ -287,6 +294,7 @@ mod tests {
         assert_eq!(host.pids_limit, Some(32));
         assert_eq!(host.nano_cpus, Some(1_000_000_000));
         assert_eq!(host.runtime.as_deref(), Some("runsc"));
+        assert_eq!(host.auto_remove, Some(false), "it is to be started again");
         assert_eq!(spec.create_body().stdin_once, Some(false), "a kept sandbox doesn't end with its worker");
     }
 

@@ -1,18 +1,22 @@
 //! Containers that nobody owns any more: those of an earlier run under this worker's name, those of this run that nobody
-//! answers for, and, whoever made them, those past their deadline and those that were never started. Looked for at the
-//! start and every minute.
+//! answers for, and, whoever made them, those past their deadline, those that were never started, and those that nobody
+//! started again. Looked for at the start and every minute.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::engine::{Engine, EngineError, Listed, Removal};
 use super::owned::Owned;
-use super::spec::{LABEL_DEADLINE, LABEL_JOB, LABEL_WORKER};
+use super::spec::{LABEL_DEADLINE, LABEL_JOB, LABEL_POOL, LABEL_WORKER};
 use super::{Shared, agent};
 
 /// A container that was made and not started for so long, in seconds, has lost whoever was to start it: between the two lies
 /// one short call. It has no connection yet that would end it with its worker.
 const STILLBORN_S: u64 = 60;
+
+/// A container of a pool that ended for so long ago, in seconds, has lost its worker: a live one starts it again or removes it
+/// within half of that.
+pub(crate) const FORSAKEN_S: u64 = 60;
 
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -110,13 +114,27 @@ impl Sweep {
             .map(|container| container.id.clone())
             .collect();
         let suspects = self.suspects.replace(unowned.clone()).unwrap_or_else(|| unowned.clone());
+        let mut forsaken = HashSet::new();
+        for container in listed.iter().filter(|container| self.may_be_forsaken(container)) {
+            // One that can't be looked at now doesn't keep the others.
+            let ended = self.engine.ended_at(&container.id).await.ok().flatten();
+            if ended.is_some_and(|ended| ended.saturating_add_unsigned(FORSAKEN_S) < now.cast_signed()) {
+                forsaken.insert(container.id.clone());
+            }
+        }
         listed.retain(|container| {
             let is_ours = unowned.contains(&container.id);
             (is_ours && suspects.contains(&container.id))
                 || (!self.owned.has(&container.name)
-                    && (is_late(&container.labels, now) || is_stillborn(container, now)))
+                    && (is_late(&container.labels, now)
+                        || is_stillborn(container, now)
+                        || forsaken.contains(&container.id)))
         });
         Ok(listed)
+    }
+
+    fn may_be_forsaken(&self, container: &Listed) -> bool {
+        container.has_ended && container.labels.contains_key(LABEL_POOL) && !self.owned.has(&container.name)
     }
 }
 
@@ -212,6 +230,7 @@ mod tests {
             labels: HashMap::new(),
             created,
             never_started,
+            has_ended: false,
         };
         assert!(is_stillborn(&made(1_000, true), 1_061));
         assert!(!is_stillborn(&made(1_000, true), 1_060));

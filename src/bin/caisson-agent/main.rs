@@ -92,6 +92,17 @@ pub(crate) struct Agent {
     snapshot: Option<File>,
 }
 
+impl Agent {
+    /// How many of the writable places have no room left, for bytes or for files.
+    pub(crate) fn full_places(&self) -> io::Result<u64> {
+        let mut full = 0;
+        for place in self.scratch.iter().chain([&self.workspace]) {
+            full += u64::from(sys::is_full(place)?);
+        }
+        Ok(full)
+    }
+}
+
 fn prepare() -> Result<Agent, Failure> {
     sys::set_dumpable(false).attempt("become undumpable")?;
     // The program's files get the modes they were given, whatever the image's init would have set.
@@ -121,6 +132,7 @@ fn serve(agent: &mut Agent, channel: &mut Channel) -> Result<(), Failure> {
                     cgroup: agent.meter.version_number(),
                     landlock: agent.confinement.landlock_abi(),
                     network: has_network(),
+                    places: writable_places(),
                 };
                 channel.send(&ready).attempt("greet")?;
             }
@@ -196,6 +208,12 @@ fn receive(channel: &mut Channel, into: &mut File, size: u64) -> io::Result<()> 
         }
     }
     Ok(())
+}
+
+/// Which of the workspace and the scratch directories can be written to, a bit for each.
+fn writable_places() -> u8 {
+    let places = [WORKSPACE].into_iter().chain(SCRATCH);
+    places.enumerate().map(|(number, place)| u8::from(sys::may_write(place)) << number).sum()
 }
 
 /// Whether the container has a network interface other than the loopback. No answer counts as one.

@@ -18,6 +18,9 @@ const TICK: Duration = Duration::from_millis(10);
 /// of the container helps.
 const SWEEP: Duration = Duration::from_secs(5);
 
+/// How many of the dead are taken in before anybody is killed: more than a container may have processes.
+const MOST_ENDED: usize = 4_096;
+
 pub(crate) fn run(agent: &Agent, channel: &mut Channel, step: &Step, input: Option<File>) -> Result<Ended, Failure> {
     let meter = &agent.meter;
     let hindrance_before = meter.hindrance();
@@ -46,16 +49,14 @@ pub(crate) fn run(agent: &Agent, channel: &mut Channel, step: &Step, input: Opti
         stdout: Output::new(child.stdout, kind::STDOUT),
         stderr: Output::new(child.stderr, kind::STDERR),
         memory_seen: 0,
-        resident_peak: 0,
-        involuntary_switches: 0,
     };
     let ended = run.watch().attempt("watch a program")?;
     let wall_time = started.elapsed();
-    run.sweep(&ended).attempt("end a program's processes")?;
+    let swept = run.sweep(&ended).attempt("end a program's processes")?;
     run.drain().attempt("read a program's last output")?;
 
     let (stdout_total, stderr_total) = (run.stdout.total, run.stderr.total);
-    let (memory_seen, resident_peak, switches) = (run.memory_seen, run.resident_peak, run.involuntary_switches);
+    let memory_seen = run.memory_seen;
     let agent_cpu_us = sys::own_cpu_time_us().saturating_sub(before.own_cpu_time_us);
     let memory_peak = meter.memory_peak();
     Ok(Ended {
@@ -77,13 +78,29 @@ pub(crate) fn run(agent: &Agent, channel: &mut Channel, step: &Step, input: Opti
         // took that back meanwhile, the largest process says more than the difference.
         memory_peak_bytes: (if memory_peak > before.memory_peak { memory_peak } else { memory_seen })
             .saturating_sub(before.memory)
-            .max(resident_peak),
+            .max(swept.resident_peak),
         oom_kills: meter.oom_kills().attempt("read the oom kills")?.saturating_sub(before.oom_kills),
         stdout_total_bytes: stdout_total,
         stderr_total_bytes: stderr_total,
         agent_cpu_us,
-        hindrance: Hindrance { involuntary_switches: Some(switches), ..meter.hindrance().since(&hindrance_before) },
+        killed_processes: swept.killed,
+        full_places: agent.full_places().attempt("look for room")?,
+        hindrance: Hindrance {
+            involuntary_switches: Some(swept.involuntary_switches),
+            ..meter.hindrance().since(&hindrance_before)
+        },
     })
+}
+
+/// What the sweep after a program found.
+#[derive(Default)]
+struct Swept {
+    /// The highest resident size among the dead, in bytes.
+    resident_peak: u64,
+    /// How often the kernel took the CPU from one of them.
+    involuntary_switches: u64,
+    /// How many had not ended by themselves.
+    killed: u64,
 }
 
 struct Before {
@@ -107,10 +124,6 @@ struct Run<'a> {
     stdout: Output,
     stderr: Output,
     memory_seen: u64,
-    /// The highest resident size among the dead.
-    resident_peak: u64,
-    /// Of all the dead together.
-    involuntary_switches: u64,
 }
 
 impl Run<'_> {
@@ -207,20 +220,20 @@ impl Run<'_> {
     }
 
     /// Kills until nobody is left.
-    fn sweep(&mut self, ended: &Option<sys::Reaped>) -> io::Result<()> {
+    fn sweep(&mut self, ended: &Option<sys::Reaped>) -> io::Result<Swept> {
         let deadline = Instant::now() + SWEEP;
+        let mut swept = Swept::default();
         if let Some(first) = ended {
-            self.count(first);
+            swept.count(first);
         }
+        // Those that have ended by themselves and had nobody to wait for them. Not for ever: a program may make them as fast
+        // as they are taken in.
+        swept.reap(MOST_ENDED)?;
+        swept.killed = 0;
         loop {
             sys::kill_everyone();
-            loop {
-                match sys::reap(-1) {
-                    Ok(Some(reaped)) => self.count(&reaped),
-                    Ok(None) => break,
-                    Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(()),
-                    Err(error) => return Err(error),
-                }
+            if swept.reap(usize::MAX)? {
+                return Ok(swept);
             }
             if Instant::now() > deadline {
                 return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
@@ -228,11 +241,6 @@ impl Run<'_> {
             // Wakes for nothing but time: the dying are waited for a millisecond at a time.
             sys::poll(&mut [], 1)?;
         }
-    }
-
-    fn count(&mut self, dead: &sys::Reaped) {
-        self.resident_peak = self.resident_peak.max(dead.resident_peak);
-        self.involuntary_switches += dead.involuntary_switches;
     }
 
     /// Takes what is left in the pipes, within the limit. Nobody is alive to write more, but a pipe may still be held open:
@@ -258,6 +266,29 @@ impl Run<'_> {
             }
             output.relay(self.channel, limit)?;
         }
+    }
+}
+
+impl Swept {
+    /// Takes in who has ended, up to `most` of them. Whether nobody is left.
+    fn reap(&mut self, most: usize) -> io::Result<bool> {
+        for _ in 0..most {
+            match sys::reap(-1) {
+                Ok(Some(reaped)) => {
+                    self.count(&reaped);
+                    self.killed += 1;
+                }
+                Ok(None) => return Ok(false),
+                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(true),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+
+    fn count(&mut self, dead: &sys::Reaped) {
+        self.resident_peak = self.resident_peak.max(dead.resident_peak);
+        self.involuntary_switches += dead.involuntary_switches;
     }
 }
 

@@ -132,6 +132,23 @@ pub(crate) fn size(file: &File) -> io::Result<u64> {
     file.metadata().map(|metadata| metadata.len())
 }
 
+/// Whether files can be made in a directory.
+pub(crate) fn may_write(path: &str) -> bool {
+    let Ok(path) = std::ffi::CString::new(path) else { return false };
+    // SAFETY: `path` ends with a NUL.
+    unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) == 0 }
+}
+
+/// Whether the file system that a directory is on has no room left, for bytes or for files. One without a bound on the
+/// number of files says that it has none at all.
+pub(crate) fn is_full(directory: &OwnedFd) -> io::Result<bool> {
+    // SAFETY: a `statfs` of zeroes is a valid value, to be overwritten.
+    let mut found: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live value of the right type.
+    check(unsafe { libc::fstatfs(directory.as_raw_fd(), &mut found) }.into())?;
+    Ok(found.f_bfree == 0 || (found.f_files > 0 && found.f_ffree == 0))
+}
+
 /// One call of getdents64, into `buffer`. Zero is the end.
 pub(crate) fn directory_entries(directory: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
     // SAFETY: the pointer and the length are those of one live buffer.

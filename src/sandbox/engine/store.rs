@@ -68,6 +68,7 @@ impl Engine {
             labels: image.labels,
             created: image.created,
             never_started: false,
+            has_ended: false,
         });
         Ok(listed.collect())
     }

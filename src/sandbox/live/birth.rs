@@ -28,6 +28,8 @@ pub(crate) struct Wish<'a> {
     pub(crate) disk_bytes: u64,
     pub(crate) uid: u32,
     pub(crate) cpu: Option<usize>,
+    /// Isn't removed by the engine when it has ended.
+    pub(crate) stays: bool,
     pub(crate) labels: &'a HashMap<String, String>,
 }
 
@@ -40,6 +42,8 @@ pub(crate) struct Born {
     /// What the kernel holds it to: memory in bytes, and pids with the agent's.
     pub(crate) in_force: (u64, u64),
     pub(crate) confinement: SandboxReport,
+    /// Which folders its programs can write to, a bit for each.
+    pub(crate) places: u8,
 }
 
 /// Makes a container and greets its agent. `held` (a slot, say) comes back with it, or with the error when the container
@@ -77,19 +81,72 @@ async fn attempt<H: Send + 'static>(
     held: H,
     volume: &str,
 ) -> Result<(Born, H), (SandboxError, Option<H>)> {
-    let mut unborn = Unborn { shared, id: None, holds: Some((shared.owned.new_name(), held)) };
+    let mut unborn = Unborn { shared, id: None, holds: Some((shared.owned.new_name(wish.stays), held)) };
     match unborn.try_all(wish, volume).await {
-        Ok((id, conversation, confinement)) => {
+        Ok((id, conversation, confinement, places)) => {
             let (ownership, held) = unborn.holds.take().expect("they are taken once");
-            let in_force = (
-                wish.memory_bytes.max(START_MEMORY_BYTES),
-                (wish.processes + AGENT_PROCESSES).max(START_PIDS),
-            );
-            Ok((Born { id, ownership, conversation, in_force, confinement }, held))
+            let in_force = start_size(wish.memory_bytes, wish.processes);
+            Ok((Born { id, ownership, conversation, in_force, confinement, places }, held))
         }
         Err(error) => {
             let held = unborn.remove(&error).await;
             Err((error, held))
+        }
+    }
+}
+
+/// What a container starts with that is to have this much memory (bytes) and so many processes of its own: memory and pids.
+fn start_size(memory_bytes: u64, processes: u64) -> (u64, u64) {
+    (memory_bytes.max(START_MEMORY_BYTES), (processes + AGENT_PROCESSES).max(START_PIDS))
+}
+
+/// A container that has ended, in order, and that the engine still has.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    pub(crate) id: String,
+    pub(crate) ownership: Ownership,
+    /// What it would be held to if it started as it is: memory in bytes, and pids with the agent's.
+    pub(crate) in_force: (u64, u64),
+    pub(crate) confinement: SandboxReport,
+    /// Which folders its programs could write to.
+    pub(crate) places: u8,
+}
+
+/// Starts a container again that is to have this much memory and so many processes, and greets its new agent. As with
+/// [`birth`], `held` comes back with it, and is free after an error when the container is gone.
+pub(crate) async fn start_again<H: Send + 'static>(
+    shared: &Arc<Shared>,
+    stopped: Stopped,
+    (memory_bytes, processes): (u64, u64),
+    held: H,
+) -> Result<(Born, H), SandboxError> {
+    let Stopped { id, ownership, in_force, confinement, places } = stopped;
+    let mut unborn = Unborn { shared, id: Some(id.clone()), holds: Some((ownership, held)) };
+    let wanted = start_size(memory_bytes, processes);
+    let started = async {
+        // What a job changed is kept by the engine. As it doesn't run, this only changes what it starts with.
+        if in_force != wanted {
+            shared.engine.resize(&id, wanted.0, wanted.1).await?;
+        }
+        if !shared.fates.expect_again(&id) {
+            return Err(SandboxError::NotAgain);
+        }
+        let (conversation, greeting) = unborn.bring_up(&id).await?;
+        // Runtimes are known that give a folder which they made themselves other permissions at the second start.
+        if greeting.places != places {
+            return Err(SandboxError::OtherPlaces);
+        }
+        Ok((conversation, greeting))
+    };
+    match started.await {
+        Ok((conversation, greeting)) => {
+            let (ownership, held) = unborn.holds.take().expect("they are taken once");
+            let confinement = SandboxReport { landlock: greeting.landlock, cgroup: greeting.cgroup, ..confinement };
+            Ok((Born { id, ownership, conversation, in_force: wanted, confinement, places }, held))
+        }
+        Err(error) => {
+            unborn.remove(&error).await;
+            Err(error)
         }
     }
 }
@@ -107,7 +164,7 @@ impl<H: Send + 'static> Unborn<'_, H> {
         &mut self,
         wish: Wish<'_>,
         volume: &str,
-    ) -> Result<(String, Conversation, SandboxReport), SandboxError> {
+    ) -> Result<(String, Conversation, SandboxReport, u8), SandboxError> {
         let shared = self.shared;
         let runtime = shared.settings.runtime.as_deref();
         let agent_program =
@@ -124,6 +181,7 @@ impl<H: Send + 'static> Unborn<'_, H> {
             agent_volume: volume,
             agent_program,
             keep: shared.settings.keep,
+            stays: wish.stays,
             labels: wish.labels,
         };
         let name = self.holds.as_ref().map_or("", |(ownership, _)| ownership.name());
@@ -132,9 +190,23 @@ impl<H: Send + 'static> Unborn<'_, H> {
         shared.fates.expect(&id);
         crash::point!("created");
         steps::passed!("created");
-        let attached = shared.engine.attach(&id).await?;
+        let (conversation, greeting) = self.bring_up(&id).await?;
+        let confinement = SandboxReport {
+            profile: profile_id(runtime, agent_program),
+            runtime: shared.settings.runtime.clone(),
+            landlock: greeting.landlock,
+            cgroup: greeting.cgroup,
+            pinned: wish.cpu.is_some(),
+        };
+        Ok((id, conversation, confinement, greeting.places))
+    }
+
+    /// Starts the container that is there, whose events are expected, and greets its agent.
+    async fn bring_up(&self, id: &str) -> Result<(Conversation, Greeting), SandboxError> {
+        let shared = self.shared;
+        let attached = shared.engine.attach(id).await?;
         steps::passed!("attached");
-        shared.engine.start(&id).await?;
+        shared.engine.start(id).await?;
         crash::point!("started");
         steps::passed!("started");
         let mut conversation = Conversation::new(attached, *uuid::Uuid::new_v4().as_bytes());
@@ -145,14 +217,7 @@ impl<H: Send + 'static> Unborn<'_, H> {
         }
         crash::point!("first_frame");
         steps::passed!("greeted");
-        let confinement = SandboxReport {
-            profile: profile_id(runtime, agent_program),
-            runtime: shared.settings.runtime.clone(),
-            landlock: greeting.landlock,
-            cgroup: greeting.cgroup,
-            pinned: wish.cpu.is_some(),
-        };
-        Ok((id, conversation, confinement))
+        Ok((conversation, greeting))
     }
 
     /// After a failure: what is held is free if the engine says that the container is gone.
@@ -190,6 +255,7 @@ pub(crate) struct Greeting {
     network: bool,
     landlock: u8,
     cgroup: u8,
+    places: u8,
 }
 
 /// Says hello and hears it back.
@@ -200,8 +266,8 @@ pub(crate) async fn greet(conversation: &mut Conversation) -> Result<Greeting, S
         conversation.next().await
     };
     let lost: Lost = match answer.await {
-        Ok(Event::Ready { version: VERSION, nonce: echoed, network, landlock, cgroup }) if echoed == nonce => {
-            return Ok(Greeting { network, landlock, cgroup });
+        Ok(Event::Ready { version: VERSION, nonce: echoed, network, landlock, cgroup, places }) if echoed == nonce => {
+            return Ok(Greeting { network, landlock, cgroup, places });
         }
         Ok(Event::Failed { operation, errno }) => return Err(agent_failure(&operation, errno)),
         Ok(other) => return Err(SandboxError::Unexpected(format!("{other:?}"))),

@@ -60,6 +60,7 @@ impl Sandbox {
         output: &mut (dyn FnMut(bool, &[u8]) + Send),
     ) -> Result<StepOutcome, SandboxError> {
         let longest = Duration::from_micros(step.wall_time_us) + self.shared.settings.patience.silence;
+        self.conduct.begins();
         if let Err(error) = self.begin(step, stdin).await {
             // Before any program ran it is ours; later, an agent that doesn't take a step any more is evidence.
             return if self.touched { self.broken(error.into()).await.map(Into::into) } else { Err(error) };
@@ -83,7 +84,10 @@ impl Sandbox {
             match event {
                 Ok(Ok(Event::Stdout(data))) => output(true, &data),
                 Ok(Ok(Event::Stderr(data))) => output(false, &data),
-                Ok(Ok(Event::Ended(ended))) => return Ok(StepOutcome::Ended(ended)),
+                Ok(Ok(Event::Ended(ended))) => {
+                    self.conduct.has_run(&ended);
+                    return Ok(StepOutcome::Ended(ended));
+                }
                 Ok(Ok(Event::Failed { operation, errno })) => break agent_failure(&operation, errno).into(),
                 Ok(Ok(other)) => break Cause::Said(format!("the agent said {other:?}")),
                 Ok(Err(lost)) => break lost.into(),

@@ -1,13 +1,38 @@
-//! The end of a sandbox: its slot is free again when the engine has said that the container is gone.
+//! The end of a sandbox: its slot is free again when the engine has said that the container is gone, or has ended and may be
+//! started again.
 
 use super::Sandbox;
+use super::birth::Stopped;
 use crate::sandbox::janitor::Remains;
+use crate::sandbox::pool::{Retired, retire};
 use crate::steps;
 
 impl Sandbox {
-    /// Ends the sandbox. Returns at once; the slot is free when the engine says that the container is gone.
+    /// Ends the sandbox. Returns at once; the slot is free when the engine says that the container is gone, or that it ended
+    /// in order and may be started again.
     pub fn destroy(mut self) {
-        self.tear_down();
+        match self.retired() {
+            Some(retired) => retire(&self.shared, retired),
+            None => self.tear_down(),
+        }
+    }
+
+    /// What becomes of a container of the pool whose job ended in order; the sandbox is empty then.
+    fn retired(&mut self) -> Option<Retired> {
+        let (kind, past) = self.of_pool.take()?;
+        if !self.conduct.is_orderly() || self.conversation.is_none() {
+            return None;
+        }
+        let conversation = self.conversation.take()?;
+        let (slot, ownership) = self.holds.take()?;
+        let stopped = Stopped {
+            id: std::mem::take(&mut self.id),
+            ownership,
+            in_force: self.in_force,
+            confinement: self.confinement.clone(),
+            places: self.places,
+        };
+        Some(Retired { stopped, conversation, slot, kind, past })
     }
 
     fn tear_down(&mut self) {

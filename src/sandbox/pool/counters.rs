@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct PoolFigures {
     /// Sandboxes that were taken from the pool.
     pub warm: u64,
-    /// Sandboxes that were made for their job, for want of a waiting one.
+    /// Sandboxes that were made or started again for their job, for want of a waiting one.
     pub cold: u64,
     /// Containers made ahead.
     pub made: u64,
@@ -19,8 +19,15 @@ pub struct PoolFigures {
     pub stale: u64,
     /// Found dead before a job got them.
     pub dead: u64,
+    /// Containers that were started again, ahead or for a job.
+    pub recycled: u64,
+    /// Containers that might have been started again and were not: for how their job ended, for their age, for want of a
+    /// place, or because they didn't start.
+    pub discarded: u64,
     /// Containers that wait now.
     pub waiting: usize,
+    /// Containers that have ended and may be started again.
+    pub resting: usize,
 }
 
 /// The same while it is counted.
@@ -33,6 +40,8 @@ pub(crate) struct Counters {
     pub(crate) surplus: AtomicU64,
     pub(crate) stale: AtomicU64,
     pub(crate) dead: AtomicU64,
+    pub(crate) recycled: AtomicU64,
+    pub(crate) discarded: AtomicU64,
 }
 
 /// One more.
@@ -41,7 +50,7 @@ pub(crate) fn count(counter: &AtomicU64) {
 }
 
 impl Counters {
-    pub(crate) fn figures(&self, waiting: usize) -> PoolFigures {
+    pub(crate) fn figures(&self, waiting: usize, resting: usize) -> PoolFigures {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         PoolFigures {
             warm: read(&self.warm),
@@ -51,7 +60,10 @@ impl Counters {
             surplus: read(&self.surplus),
             stale: read(&self.stale),
             dead: read(&self.dead),
+            recycled: read(&self.recycled),
+            discarded: read(&self.discarded),
             waiting,
+            resting,
         }
     }
 }

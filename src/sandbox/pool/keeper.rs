@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::policy::Move;
-use super::{Kind, Place, Pool, Shelf, Waiting, count};
+use super::{Kind, Past, Place, Pool, Resting, Shelf, Started, Waiting, count};
 use crate::metrics;
 use crate::retry::Retry;
 use crate::sandbox::live::birth::{Wish, birth};
@@ -68,18 +68,31 @@ impl Pool {
                 tracing::info!(container.id = dead.id(), "a waiting container died");
                 count(&self.counters.dead);
             }
-            for _old in of_kind.extract_if(.., |container| now.duration_since(container.since) > self.age) {
+            for _old in of_kind.extract_if(.., |container| now.duration_since(container.past.since) > self.age) {
                 count(&self.counters.stale);
             }
         }
         shelf.waiting.retain(|_, of_kind| !of_kind.is_empty());
+        let Shelf { demand, resting, unfit, .. } = &mut *shelf;
+        for (kind, of_kind) in resting.iter_mut() {
+            for _spoilt in of_kind.extract_if(.., |container| container.is_spoilt(&shared.fates)) {
+                count(&self.counters.discarded);
+            }
+            let is_wanted = !unfit.contains(&kind.digest) && demand.kinds().any(|asked| asked == kind);
+            for _old in of_kind.extract_if(.., |container| !is_wanted || container.is_stale(self.age)) {
+                count(&self.counters.stale);
+            }
+        }
+        resting.retain(|_, of_kind| !of_kind.is_empty());
     }
 
     /// Steps towards what is wanted, as far as they can be taken now.
     fn make_and_remove(&self, shared: &Arc<Shared>) {
         loop {
             let mut shelf = self.shelf();
-            let next = shelf.demand.next_move(&shelf.have(), self.seats.available_permits(), Instant::now(), self.bounds);
+            // What rests gives its place up for whatever is needed more.
+            let free = self.seats.available_permits() + shelf.resting.values().map(Vec::len).sum::<usize>();
+            let next = shelf.demand.next_move(&shelf.have(), free, Instant::now(), self.bounds);
             match next {
                 None => return,
                 Some(Move::Remove(kind)) => {
@@ -87,22 +100,44 @@ impl Pool {
                     // the one that a job takes next. One that is only on its way is looked at when it is there.
                     let Some(_surplus) = shelf.waiting.get_mut(&kind).and_then(Vec::pop) else { return };
                     count(&self.counters.surplus);
+                    // There are too many of the kind already; one that rests is one more.
+                    if shelf.resting.get_mut(&kind).and_then(Vec::pop).is_some() {
+                        count(&self.counters.surplus);
+                    }
                 }
                 Some(Move::Make(kind)) => {
                     let Ok(maker) = self.makers.clone().try_acquire_owned() else { return };
-                    let Ok(seat) = self.seats.clone().try_acquire_owned() else { return };
-                    let place = Place { uid: shared.slots.uid(), seat };
                     let cpu = shared.slots.emptiest_cpu(|cpu| shelf.waiting_for(&kind, cpu));
+                    let from = match shelf.take_resting(&kind, cpu) {
+                        Some(resting) => From::Resting(resting),
+                        None => {
+                            let Ok(seat) = self.seats.clone().try_acquire_owned() else {
+                                return self.make_room(&mut shelf);
+                            };
+                            From::Nothing(Place { uid: shared.slots.uid(), seat }, cpu)
+                        }
+                    };
                     let making = Making::begin(shared, &mut shelf, kind);
                     drop(shelf);
                     self.tasks.spawn(async move {
                         let closed = making.pool().closed.clone();
-                        closed.run_until_cancelled(making.make(place, cpu)).await;
+                        closed.run_until_cancelled(making.make(from)).await;
                         drop(making);
                         drop(maker);
                     });
                 }
             }
+        }
+    }
+
+    /// Every place is taken, some by what only rests: the one that has rested longest leaves, one at a time.
+    fn make_room(&self, shelf: &mut Shelf) {
+        let Ok(leaving) = self.leaving.clone().try_acquire_owned() else { return };
+        // In each kind the first is the oldest.
+        let oldest = shelf.resting.values_mut().filter(|of_kind| !of_kind.is_empty());
+        if let Some(of_kind) = oldest.min_by_key(|of_kind| of_kind[0].since()) {
+            of_kind.remove(0).leave(leaving);
+            count(&self.counters.surplus);
         }
     }
 
@@ -124,8 +159,19 @@ impl Pool {
                 of_kind.iter().filter(|_| !stays).for_each(|_| count(&self.counters.stale));
                 stays
             });
+            shelf.resting.retain(|kind, of_kind| {
+                let stays = !is_void(kind);
+                of_kind.iter().filter(|_| !stays).for_each(|_| count(&self.counters.stale));
+                stays
+            });
         }
     }
+}
+
+/// What a container on its way to the shelf comes from.
+enum From {
+    Nothing(Place, Option<usize>),
+    Resting(Resting),
 }
 
 impl Shelf {
@@ -137,6 +183,14 @@ impl Shelf {
         }
         have.retain(|_, count| *count > 0);
         have
+    }
+
+    /// A resting container of the kind, if its CPU is as good as `cpu`, the one that lacks one most.
+    fn take_resting(&mut self, kind: &Kind, cpu: Option<usize>) -> Option<Resting> {
+        let wait_for = |cpu: Option<usize>| cpu.map_or(0, |cpu| self.waiting_for(kind, cpu).0);
+        let most = wait_for(cpu);
+        let place = self.resting.get(kind)?.iter().rposition(|container| wait_for(container.cpu) <= most)?;
+        self.resting.get_mut(kind).map(|of_kind| of_kind.remove(place))
     }
 
     /// How many of the kind wait for the CPU, and how many of all kinds.
@@ -163,24 +217,19 @@ impl Making {
         self.shared.pool.as_ref().expect("it was begun by the pool")
     }
 
-    async fn make(&self, place: Place, cpu: Option<usize>) {
+    async fn make(&self, from: From) {
         let (shared, pool, kind) = (&self.shared, self.pool(), &self.kind);
-        let deadline = jiff::Timestamp::now().as_second() + (pool.age + LONGEST_JOB).as_secs().cast_signed();
         let waited = Instant::now();
         while pool.cold_starts.load(std::sync::atomic::Ordering::Relaxed) > 0 && waited.elapsed() < MAKE_WAY {
             tokio::time::sleep(MAKE_WAY / 10).await;
         }
-        let wish = Wish {
-            image: &kind.digest,
-            memory_bytes: kind.memory_bytes,
-            processes: kind.processes,
-            disk_bytes: kind.disk_bytes,
-            uid: place.uid.number,
-            cpu,
-            labels: &waiting_labels(&shared.settings.worker_id, deadline),
+        let outcome = match from {
+            From::Nothing(place, cpu) => self.new_one(place, cpu).await,
+            From::Resting(resting) => self.again(resting).await,
         };
-        match birth(shared, wish, place).await {
-            Ok((mut born, place)) => {
+        match outcome {
+            Ok(mut started) => {
+                let born = &mut started.born;
                 let wanted = (kind.memory_bytes, kind.processes + AGENT_PROCESSES);
                 let can_resize = !shared.cannot_resize.load(std::sync::atomic::Ordering::Relaxed);
                 // What would have to be changed on the way of a job is changed now. A refusal is told by the job's own try.
@@ -190,15 +239,52 @@ impl Making {
                 {
                     born.in_force = wanted;
                 }
-                let waiting = Waiting::new(born, place, cpu, deadline, &shared.janitor);
+                let waiting = Waiting::new(started, &shared.janitor);
                 pool.shelf().waiting.entry(kind.clone()).or_default().push(waiting);
-                count(&pool.counters.made);
                 pool.troubles.over();
             }
+            // Somebody removed it, say. The next one is made anew.
+            Err(SandboxError::NotAgain) => {}
             Err(error) => {
                 count(&pool.counters.failed);
                 // With the makers' turn in hand: a failing engine is asked ever more rarely.
                 tokio::time::sleep(pool.troubles.more(&error)).await;
+            }
+        }
+    }
+}
+
+impl Making {
+    async fn new_one(&self, place: Place, cpu: Option<usize>) -> Result<Started, SandboxError> {
+        let (shared, pool, kind) = (&self.shared, self.pool(), &self.kind);
+        let deadline = jiff::Timestamp::now().as_second() + (pool.age + LONGEST_JOB).as_secs().cast_signed();
+        let past = Past::begin(deadline);
+        let wish = Wish {
+            image: &kind.digest,
+            memory_bytes: kind.memory_bytes,
+            processes: kind.processes,
+            disk_bytes: kind.disk_bytes,
+            uid: place.uid.number,
+            cpu,
+            stays: pool.recycles(kind),
+            labels: &waiting_labels(&shared.settings.worker_id, deadline),
+        };
+        let (born, place) = birth(shared, wish, place).await?;
+        count(&pool.counters.made);
+        Ok(Started { born, place, cpu, past })
+    }
+
+    /// An engine that is well and doesn't start this one container is no trouble of the engine's.
+    async fn again(&self, resting: Resting) -> Result<Started, SandboxError> {
+        let (pool, id) = (self.pool(), resting.id().to_owned());
+        match resting.start(&self.shared, &self.kind).await {
+            Ok(started) => {
+                pool.recycled();
+                Ok(started)
+            }
+            Err(error) => {
+                pool.not_recycled(&id, &self.kind, &error);
+                Err(if error.is_engine_failure() { error } else { SandboxError::NotAgain })
             }
         }
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
+use super::resting::{Past, Started};
 use crate::sandbox::SandboxError;
 use crate::sandbox::fate::Fates;
 use crate::sandbox::janitor::{Janitor, Remains};
@@ -28,15 +29,14 @@ pub(crate) struct Waiting {
     /// Until a job takes it.
     content: Option<(Born, Place)>,
     pub(crate) cpu: Option<usize>,
-    pub(crate) since: Instant,
-    /// The one on its labels, in Unix seconds.
-    pub(crate) deadline: i64,
+    pub(crate) past: Past,
     janitor: Arc<Janitor>,
 }
 
 impl Waiting {
-    pub(crate) fn new(born: Born, place: Place, cpu: Option<usize>, deadline: i64, janitor: &Arc<Janitor>) -> Waiting {
-        Waiting { content: Some((born, place)), cpu, since: Instant::now(), deadline, janitor: janitor.clone() }
+    pub(crate) fn new(started: Started, janitor: &Arc<Janitor>) -> Waiting {
+        let Started { born, place, cpu, past } = started;
+        Waiting { content: Some((born, place)), cpu, past, janitor: janitor.clone() }
     }
 
     /// Whether it surely can't be used any more: the engine told of its end, or its agent left or said something unasked.
@@ -56,8 +56,9 @@ impl Waiting {
     }
 
     /// For the job that takes it.
-    pub(crate) fn take(mut self) -> Option<(Born, Place)> {
-        self.content.take()
+    pub(crate) fn take(mut self) -> Option<Started> {
+        let (born, place) = self.content.take()?;
+        Some(Started { born, place, cpu: self.cpu, past: self.past })
     }
 }
 
