@@ -51,6 +51,15 @@ export PATH := env("PATH") + ":" + env("CARGO_HOME", env("HOME", "/root") + "/.c
     images/build
     CAISSON_TEST_RUNTIME="$1" cargo nextest run --all-features --profile runtimes --test cases "${@:2}"
 
+# Compare Caisson with other ways to run a program, and write docs/performance.md: `just bench --quick --no-page` to try it.
+@bench *ARGS:
+    scripts/bench.sh "$@"
+
+# Measure the parts that are only computing, all or the named ones: `just bench-parts checkers`.
+@bench-parts *ARGS:
+    scripts/setup.sh build
+    cargo bench --bench parts -- "$@"
+
 # Fuzz one target for some seconds: `just fuzz job_parse 300`; what there is stands in fuzz/src/targets.rs.
 @fuzz TARGET SECONDS="60":
     scripts/fuzz.sh "$@"

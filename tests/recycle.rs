@@ -457,7 +457,7 @@ async fn killed_worker() -> (String, Leftovers) {
     let leftovers = Leftovers { worker: worker.clone(), volume: true };
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let file = folder.path().join("caisson.toml");
-    std::fs::write(&file, LANGUAGES.to_owned()).expect("it can be written");
+    std::fs::write(&file, LANGUAGES).expect("it can be written");
     let file = file.to_str().expect("the path is UTF-8");
     let mut command = caisson(&worker, &["--config", file, "run", "--jobs", "-", "--out", "-"]);
     command.env("CAISSON_POOL_CONTAINERS", "4").env("CAISSON_WORKER_SLOTS", "1").env("CAISSON_SANDBOX_RECYCLE", "true");
