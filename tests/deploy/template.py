@@ -135,6 +135,7 @@ BAD_PARAMETERS = [
     ({"InstanceFamilies": "t3,t3a,m6i,c6i,m6a,c6a"}, "InstanceFamilies: give six families"),
     ({"InstanceFamilies": "c6i,m6i,c6a,m6a,c7g,m7g"}, "InstanceFamilies mixes x86-64 with arm64"),
     ({"InstanceSize": "metal"}, "InstanceSize: take large"),
+    ({"CpusPerSlot": "4"}, "CpusPerSlot: take 1 or 2"),
     ({"MinInstances": "-1"}, "MinInstances: give a whole number from 0"),
     ({"MinInstances": "0"}, "MinInstances = 0 makes the first job after a quiet time wait"),
     ({"MaxInstances": "0"}, "MaxInstances: give a whole number from 1"),
