@@ -176,7 +176,7 @@ impl Run<'_> {
 
     async fn prepare(&self, permit: Permit, budget: &mut CaptureBudget) -> Result<Ready, SandboxError> {
         if let Some(command) = &self.plan.compile {
-            return self.compile_once(permit, command, budget).await;
+            return Box::pin(self.compile_once(permit, command, budget)).await;
         }
         let mut sandbox = self.fresh(permit, self.plan.first_limits()).await?;
         self.write_files(&mut sandbox).await?;

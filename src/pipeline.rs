@@ -104,7 +104,10 @@ impl Pipeline {
         let labels = self.labels(&plan, &request.execution_id);
         request.start();
         steps::passed!("planned");
-        match execute::execute(&self.sandboxes, self.compile_cache.as_ref(), permit, &plan, &labels, remaining).await {
+        // Large, and callers would have it on their stacks.
+        let cache = self.compile_cache.as_ref();
+        let execution = Box::pin(execute::execute(&self.sandboxes, cache, permit, &plan, &labels, remaining));
+        match execution.await {
             Ok(execution) => {
                 let report = request.executed(&plan, execution, &self.worker);
                 steps::passed!("reported");

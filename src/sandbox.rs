@@ -240,7 +240,7 @@ impl Sandboxes {
     /// # Errors
     /// Whatever goes wrong is ours; nothing of the job has run.
     pub async fn acquire(&self, permit: slots::Permit, need: &Need) -> Result<Sandbox, SandboxError> {
-        live::acquire(&self.0, permit, need).await
+        Box::pin(live::acquire(&self.0, permit, need)).await
     }
 
     /// Waits until every container of ours is gone (removing what doesn't go by itself), then removes the agent's volume

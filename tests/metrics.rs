@@ -41,6 +41,10 @@ fn whatever_is_counted_is_on_the_page() {
     metrics::warm(2);
     metrics::cold_start();
     metrics::warm_start();
+    metrics::recycled_start();
+    metrics::compile_cache_asked(true);
+    metrics::compile_cache_asked(false);
+    metrics::compile_cache_holds(1 << 20, 1);
     metrics::lease_lost();
     metrics::heartbeat_failed();
     metrics::publish_failed();

@@ -104,8 +104,11 @@ impl Event {
                 hindrance: {
                     let mut counters = [None; 6];
                     for counter in &mut counters {
-                        let (known, value) = (input.flag()?, input.u64()?);
-                        *counter = known.then_some(value);
+                        *counter = match (input.flag()?, input.u64()?) {
+                            (true, value) => Some(value),
+                            (false, 0) => None,
+                            (false, _) => return Err(FrameError::Malformed),
+                        };
                     }
                     Hindrance::of_counters(counters)
                 },
