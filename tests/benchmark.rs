@@ -124,6 +124,7 @@ fn targets_are_met_at_their_bound_and_not_past_it_and_unknown_without_figures() 
 fn a_recorded_run_becomes_a_page_with_every_section_and_way() {
     let figures = recorded();
     let text = markdown::results(&figures);
+    assert!(text.contains("seccomp=PROFILE.json") && !text.contains("/somewhere"), "a path of the run is on the page");
     for heading in [
         "### The run of ",
         "### Targets",

@@ -286,7 +286,9 @@ fn flags(figures: &Figures) -> String {
     let mut out = "### The hardened `docker run`, in full\n\n```sh\n".to_owned();
     let mut line = String::new();
     for argument in &figures.flags {
-        let quoted = if argument.contains(char::is_whitespace) { format!("'{argument}'") } else { argument.clone() };
+        // Where the run had the profile is nobody's business afterwards.
+        let argument = if argument.starts_with("seccomp=") { "seccomp=PROFILE.json" } else { argument.as_str() };
+        let quoted = if argument.contains(char::is_whitespace) { format!("'{argument}'") } else { argument.to_owned() };
         if argument.starts_with("--") && !line.is_empty() {
             let _ = writeln!(out, "{line} \\");
             line = "   ".to_owned();
