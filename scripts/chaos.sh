@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Real workers under faults, or one worker under load, beside a local SQS; bounded, and ends by itself.
 #
-#   scripts/chaos.sh [chaos|soak] [--workers N] [--slots N] [--waiting N] [--jobs N] [--seed N] [--minutes N]
+#   scripts/chaos.sh [chaos|soak] [--workers N] [--slots N] [--waiting N] [--recycle 1] [--jobs N] [--seed N] [--minutes N]
 #
 # chaos: N workers (3), M jobs (300), at most so many minutes (10); prints the invariants one by one, and the seed.
+#        --recycle 1 has containers started again for later jobs;
 #        --waiting 0 runs without containers made ahead, and then looks at CPUs, too.
 # soak:  M jobs (10000) through one worker without faults; prints its memory and its descriptors.
 # The exit code is 0 when everything held. When not, logs and ledger are in target/chaos/SEED/.
@@ -23,7 +24,7 @@ if [[ $test == soak ]]; then
 fi
 while (($# > 0)); do
     case $1 in
-        --workers | --slots | --waiting | --jobs | --seed | --minutes) name=${1#--} ;;
+        --workers | --slots | --waiting | --recycle | --jobs | --seed | --minutes) name=${1#--} ;;
         *) fail "no such option: $1" "see the head of scripts/chaos.sh" ;;
     esac
     [[ ${2:-} =~ ^[0-9]+$ ]] || fail "$1 takes a whole number"

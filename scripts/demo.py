@@ -172,14 +172,16 @@ class Queues:
         self.urls[role] = url
         return url
 
-    def leftovers(self) -> list[str]:
+    def leftovers(self, no_jobs: int) -> list[str]:
+        """What is not as it should be: all queues empty, but for a copy of each message in which no job was found."""
+        expected = {"dead": no_jobs}
         names = [f"ApproximateNumberOfMessages{state}" for state in ("", "NotVisible", "Delayed")]
         left = []
         for role, url in self.urls.items():
             attributes = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
             count = sum(int(attributes[name]) for name in names)
-            if count:
-                left.append(f"{count} message(s) in the {role} queue")
+            if count != expected.get(role, 0):
+                left.append(f"{count} message(s) in the {role} queue, where {expected.get(role, 0)} should be")
         return left
 
     def delete(self) -> None:
@@ -397,7 +399,9 @@ def print_faults(example: Example) -> None:
         print(json.dumps(example.result, indent=2))
 
 
-def print_report(examples: list[Example], worker: Worker, wrong: list[str], took: float, duplicates: int) -> bool:
+def print_report(
+    examples: list[Example], worker: Worker, wrong: list[str], took: float, duplicates: int, no_jobs: int
+) -> bool:
     """All of it, with whatever helps to find out what went wrong; returns whether nothing did."""
     for example in examples:
         if example.result is None:
@@ -417,6 +421,8 @@ def print_report(examples: list[Example], worker: Worker, wrong: list[str], took
         print(f"{duplicates} result(s) came more than once; the first of each counts")
     if not wrong:
         print("The worker drained and ended; the queues are empty, no container is left.")
+        if no_jobs:
+            print(f"{no_jobs} message(s) held no job: besides its answer, a copy of each is in the dead-letter queue.")
     return not faulty and not wrong
 
 
@@ -494,10 +500,11 @@ def run(options: argparse.Namespace, examples: list[Example]) -> int:
         while consume(sqs, queues.urls["outgoing"], collection.add, wait_s=0):
             pass
         wrong += collection.strangers
-        wrong += queues.leftovers()
+        no_jobs = sum(example.result is not None and example.result["job_id"] is None for example in examples)
+        wrong += queues.leftovers(no_jobs)
         wrong += [f"container {container} is left" for container in worker.sandboxes()]
 
-        return 0 if print_report(examples, worker, wrong, took, collection.duplicates) else 1
+        return 0 if print_report(examples, worker, wrong, took, collection.duplicates, no_jobs) else 1
     except (BotoCoreError, ClientError) as error:
         raise DemoFailure(f"SQS: {error}") from None
     finally:

@@ -43,6 +43,7 @@ host! {
 
 // Edges: the outside world, each behind our own words.
 host! {
+    pub mod aws;
     pub mod crash;
     pub mod config;
     pub mod health;

@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+use crate::config::StoreConfig;
 use crate::job::Rejection;
 use cache::Cache;
 use client::Client;
@@ -31,36 +32,13 @@ pub use claim::Payload;
 pub use error::StoreError;
 pub use fetch::Fetched;
 
-/// How the store is to be used, from the configuration.
-#[derive(Debug, Clone, Default)]
-pub struct Settings {
-    /// Where messages may point to for their jobs.
-    pub incoming_buckets: Vec<String>,
-    pub maximum_job_bytes: u64,
-    pub delete_incoming_payloads: bool,
-    /// Where results go that are too large for the queue.
-    pub results_bucket: Option<String>,
-    /// What their keys begin with.
-    pub results_prefix: String,
-    /// Where jobs may take data from.
-    pub data_buckets: Vec<String>,
-    /// Of one object, and of all that one job names.
-    pub maximum_object_bytes: u64,
-    pub maximum_data_bytes: u64,
-    /// For all jobs together; half of it for their messages, half for their data.
-    pub memory_bytes: u64,
-    /// `None`: where this user's programs keep such things.
-    pub cache_dir: Option<PathBuf>,
-    pub cache_bytes: u64,
-}
-
 /// Results that are written to S3 at the same time; each is held in memory meanwhile.
 const UPLOADS: usize = 4;
 
 /// What a worker may do with S3, which may be nothing.
 #[derive(Debug)]
 pub struct Store {
-    settings: Settings,
+    settings: StoreConfig,
     /// `None` when no bucket is configured.
     client: Option<Client>,
     /// `None` when jobs may take no data.
@@ -96,7 +74,7 @@ impl Store {
     ///
     /// # Errors
     /// When the folder can't be made, or isn't ours alone.
-    pub async fn open(settings: Settings) -> Result<Store, StoreError> {
+    pub async fn open(settings: StoreConfig) -> Result<Store, StoreError> {
         let is_used = !settings.incoming_buckets.is_empty()
             || !settings.data_buckets.is_empty()
             || settings.results_bucket.is_some();
@@ -104,7 +82,7 @@ impl Store {
         let cache = match settings.data_buckets.is_empty() {
             true => None,
             false => {
-                let folder = settings.cache_dir.clone().unwrap_or_else(cache::default_folder);
+                let folder = settings.cache_dir.as_ref().map_or_else(cache::default_folder, PathBuf::from);
                 Some(Arc::new(Cache::open(folder, settings.cache_bytes)?))
             }
         };

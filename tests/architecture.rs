@@ -32,6 +32,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
     (
         "edges",
         &[
+            "aws",
             "config",
             "crash",
             "health",
@@ -74,7 +75,7 @@ const NOT_IN_VOCABULARY: [&str; 13] = [
 const ONE_PLACE: [(&str, &str); 12] = [
     ("aws_sdk_autoscaling", "instance"),
     ("aws_sdk_s3", "store"),
-    ("aws_sdk_sqs", "queue"),
+    ("aws_sdk_sqs", "aws queue"),
     ("aws_config", "instance queue store"),
     ("bollard", "sandbox"),
     ("backoff", "retry"),

@@ -10,7 +10,7 @@ use crate::plan::Policy;
 use crate::report::WorkerReport;
 use crate::sandbox::slots;
 use crate::sandbox::{Patience, PoolSettings, Sandboxes, Settings, WAITING_BYTES, Watermarks};
-use crate::store::{self, Store};
+use crate::store::Store;
 
 /// Of the host's memory, what all sandboxes together may have where the configuration says nothing. The rest is for the
 /// engine, the page cache and ourselves.
@@ -35,7 +35,7 @@ pub(super) struct Local {
 pub(super) async fn pipeline(config: &Config, local: Local) -> Result<Pipeline, Cause> {
     let Local { slots, bounds, keep, many } = local;
     let worker = worker_report(config);
-    let store = Store::open(store_settings(config)).await?;
+    let store = Store::open(config.store.clone()).await?;
     let settings = settings(config, slots, &worker.id);
     let pool = if many { pool(config, &settings) } else { None };
     let sandboxes = Sandboxes::open(Settings { keep, pool, ..settings }).await?;
@@ -71,23 +71,6 @@ pub(super) fn settings(config: &Config, slots: Option<usize>, worker_id: &str) -
             inodes: config.worker.minimum_free_inodes,
         },
         patience: Patience::default(),
-    }
-}
-
-fn store_settings(config: &Config) -> store::Settings {
-    let from = config.store.clone();
-    store::Settings {
-        incoming_buckets: from.incoming_buckets,
-        maximum_job_bytes: from.maximum_job_bytes,
-        delete_incoming_payloads: from.delete_incoming_payloads,
-        results_bucket: from.results_bucket,
-        results_prefix: from.results_prefix,
-        data_buckets: from.data_buckets,
-        maximum_object_bytes: from.maximum_object_bytes,
-        maximum_data_bytes: from.maximum_data_bytes,
-        memory_bytes: from.memory_bytes,
-        cache_dir: from.cache_dir.map(Into::into),
-        cache_bytes: from.cache_bytes,
     }
 }
 

@@ -5,11 +5,12 @@ use std::time::Duration;
 use aws_config::BehaviorVersion;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_autoscaling::Client;
-use aws_sdk_autoscaling::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_autoscaling::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_autoscaling::types::LifecycleHook;
 
 use super::Settings;
 use super::metadata::Identity;
+use crate::aws::Refusal;
 
 /// One attempt, and a call with the SDK's own retries.
 const ATTEMPT: Duration = Duration::from_secs(5);
@@ -175,12 +176,8 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug,
 {
-    let service = error.as_service_error();
-    let reason = match service.and_then(ProvideErrorMetadata::message) {
-        Some(message) => message.to_owned(),
-        None => DisplayErrorContext(error).to_string(),
-    };
-    GroupError { operation, reason, code: service.and_then(ProvideErrorMetadata::code).map(str::to_owned) }
+    let Refusal { reason, code } = Refusal::of(error);
+    GroupError { operation, reason, code }
 }
 
 #[cfg(test)]

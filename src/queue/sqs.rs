@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_config::BehaviorVersion;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageAttributeValue,
     MessageSystemAttributeName, MessageSystemAttributeNameForSends, MessageSystemAttributeValue, QueueAttributeName,
@@ -19,6 +19,7 @@ use futures_util::future::BoxFuture;
 
 use super::Message;
 use super::service::{Outgoing, Queue, QueueError, Refused};
+use crate::aws::Refusal;
 use crate::metrics::{self, QueueRequest};
 use crate::trace::Trace;
 
@@ -335,12 +336,8 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
     R: std::fmt::Debug,
 {
-    let service = error.as_service_error();
-    let reason = match service.and_then(ProvideErrorMetadata::message) {
-        Some(message) => message.to_owned(),
-        None => DisplayErrorContext(error).to_string(),
-    };
-    QueueError { operation, reason, code: service.and_then(ProvideErrorMetadata::code).map(str::to_owned) }
+    let Refusal { reason, code } = Refusal::of(error);
+    QueueError { operation, reason, code }
 }
 
 pub(super) fn invalid(operation: &'static str, error: &dyn std::error::Error) -> QueueError {

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::StoreError;
+use crate::aws::Refusal;
 use crate::job::S3Object;
 
 /// How long an answer may take to begin, and to go on; the SDK itself would wait for ever.
@@ -151,10 +152,6 @@ fn failed<E>(operation: &'static str, object: String, error: &SdkError<E>) -> St
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let service = error.as_service_error();
-    let reason = match service.and_then(ProvideErrorMetadata::message) {
-        Some(message) => message.to_owned(),
-        None => DisplayErrorContext(error).to_string(),
-    };
-    StoreError::Service { operation, object, reason, code: service.and_then(ProvideErrorMetadata::code).map(str::to_owned) }
+    let Refusal { reason, code } = Refusal::of(error);
+    StoreError::Service { operation, object, reason, code }
 }

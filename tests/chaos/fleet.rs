@@ -93,8 +93,14 @@ impl Post {
         let lines = format!(
             "queue.incoming_url = \"{}\"\nqueue.outgoing_url = \"{}\"\nqueue.wait_time_s = 2\n\
              queue.visibility_timeout_s = {}\nworker.slots = {}\nworker.grace_period_s = {GRACE_S}\n\
-             sandbox.engine_socket = \"{}\"\npool.containers = {}\nlog.format = \"json\"\n",
-            incoming.url, outgoing.url, settings.visibility_s, settings.slots, engine.endpoint, settings.waiting
+             sandbox.engine_socket = \"{}\"\npool.containers = {}\nsandbox.recycle = {}\nlog.format = \"json\"\n",
+            incoming.url,
+            outgoing.url,
+            settings.visibility_s,
+            settings.slots,
+            engine.endpoint,
+            settings.waiting,
+            settings.recycle
         );
         std::fs::write(&file, lines).expect("the configuration can be written");
         let log = folder.join(format!("worker-{number}.log"));

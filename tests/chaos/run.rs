@@ -113,7 +113,7 @@ async fn let_it_run(
     let (dead, outgoing) = (Queue::create("chaos-dead").await, Queue::create("chaos-results").await);
     let incoming = Queue::create_with_dead_letters("chaos-jobs", &dead, MAX_RECEIVE_COUNT).await;
     let lives = Lives::watch(&prefix).await;
-    let calls = Arc::new(EngineTraffic::default());
+    let calls = Arc::new(EngineTraffic::new(settings.recycle));
     let mut posts = Vec::new();
     for number in 1..=settings.workers {
         posts.push(Post::open(&prefix, number, &settings, folder, (&incoming, &outgoing), &calls).await);

@@ -9,6 +9,8 @@ pub(crate) struct Settings {
     pub(crate) slots: usize,
     /// Containers that may wait for jobs, of each worker.
     pub(crate) waiting: usize,
+    /// Whether these are started again for later jobs.
+    pub(crate) recycle: bool,
     pub(crate) jobs: usize,
     /// After this a run ends, done or not.
     pub(crate) longest: Duration,
@@ -47,6 +49,7 @@ impl Settings {
             workers,
             slots: 1,
             waiting: 2,
+            recycle: false,
             jobs,
             longest,
             visibility_s: 12,
@@ -72,7 +75,8 @@ impl Settings {
         }
     }
 
-    /// `CHAOS_SEED`, `CHAOS_WORKERS`, `CHAOS_JOBS`, `CHAOS_MINUTES`, `CHAOS_SLOTS`, `CHAOS_WAITING`.
+    /// `CHAOS_SEED`, `CHAOS_WORKERS`, `CHAOS_JOBS`, `CHAOS_MINUTES`, `CHAOS_SLOTS`, `CHAOS_WAITING`; `CHAOS_RECYCLE` is 1
+    /// or 0.
     pub(crate) fn from_environment() -> Settings {
         let read = |name: &str| {
             let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
@@ -83,7 +87,12 @@ impl Settings {
         let seed = read("CHAOS_SEED").unwrap_or_else(fresh_seed);
         let longest = Duration::from_secs(60 * minutes);
         let settings = Settings::sized(seed, small("CHAOS_WORKERS", 3), small("CHAOS_JOBS", 300), longest);
-        Settings { slots: small("CHAOS_SLOTS", 1), waiting: small("CHAOS_WAITING", 2), ..settings }
+        Settings {
+            slots: small("CHAOS_SLOTS", 1),
+            waiting: small("CHAOS_WAITING", 2),
+            recycle: small("CHAOS_RECYCLE", 0) > 0,
+            ..settings
+        }
     }
 }
 

@@ -106,10 +106,16 @@ pub(crate) struct Calls {
     pub(crate) created: BTreeMap<String, Created>,
     /// Containers that are no sandboxes; they carry the agent into its volume and never start.
     carriers: BTreeSet<String>,
+    /// Whether the workers start containers of their pools again.
+    recycles: bool,
     pub(crate) violations: Vec<String>,
 }
 
 impl EngineTraffic {
+    pub(crate) fn new(recycles: bool) -> EngineTraffic {
+        EngineTraffic(Mutex::new(Calls { recycles, ..Calls::default() }))
+    }
+
     pub(crate) fn calls(&self) -> MutexGuard<'_, Calls> {
         self.0.lock().expect("nobody panics with it")
     }
@@ -125,7 +131,9 @@ impl Observer for EngineTraffic {
                 if body["Labels"]["caisson.agent"].is_string() {
                     return;
                 }
-                let weak = weaknesses(&body);
+                // Only what waited in the pool is started again.
+                let is_recycled = calls.recycles && body["Labels"]["caisson.pool"].is_string();
+                let weak = weaknesses(&body, is_recycled);
                 calls.violations.extend(weak.iter().map(|weakness| format!("{name} lacks: {weakness}")));
                 let cpus = body["HostConfig"]["CpusetCpus"].as_str().map(str::to_owned);
                 calls.created.insert(name, Created { uid: uid(&body).unwrap_or(0), cpus });

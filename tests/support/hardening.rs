@@ -3,8 +3,9 @@
 
 use serde_json::Value;
 
-/// Where a create call of a sandbox is weaker than promised. Empty when it isn't.
-pub(crate) fn weaknesses(body: &Value) -> Vec<String> {
+/// Where a create call of a sandbox is weaker than promised. Empty when it isn't. One that is to be started again is its
+/// worker's to remove; every other is removed by the engine.
+pub(crate) fn weaknesses(body: &Value, is_recycled: bool) -> Vec<String> {
     let host = &body["HostConfig"];
     let mut found = Vec::new();
     let mut must = |holds: bool, what: &str| {
@@ -63,7 +64,7 @@ pub(crate) fn weaknesses(body: &Value) -> Vec<String> {
     must(is_absent(&host["OomKillDisable"]), "the kernel may kill it");
     must(host["CpusetCpus"].is_string() || number("NanoCpus") > 0, "a CPU of its own, or one's worth of time");
     must(host["LogConfig"]["Type"] == "none", "no log on the host");
-    must(host["AutoRemove"] == true, "removed when it ends");
+    must(host["AutoRemove"] == !is_recycled, "removed when it ends");
     must(body["OpenStdin"] == true && body["StdinOnce"] == true, "stdin closes with its worker");
     must(is_absent(&body["Tty"]), "no terminal");
     must(body["Image"].as_str().is_some_and(|image| image.starts_with("sha256:")), "an image by its id");

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use caisson::answer::Origin;
-use caisson::config::Config;
+use caisson::config::{Config, StoreConfig};
 use caisson::execute::CompileCache;
 use caisson::job::Bounds;
 use caisson::pipeline::{Cause, Pipeline};
 use caisson::plan::Policy;
 use caisson::report::{Report, WorkerReport};
 use caisson::sandbox::{SandboxError, Sandboxes, Settings};
-use caisson::store::{self, Store};
+use caisson::store::Store;
 use serde_json::Value;
 
 use super::engine::{self, Leftovers, containers_of};
@@ -57,7 +57,7 @@ impl Lab {
         let sandboxes = opened.unwrap_or_else(|error| panic!("{error}"));
         let policy = Policy { languages: config.languages, images: config.images.allow, limits: config.limits };
         let report = WorkerReport { id: worker.clone(), version: "0".to_owned(), host: "test".to_owned() };
-        let store = Store::open(store::Settings::default()).await.expect("a store of nothing needs nothing");
+        let store = Store::open(StoreConfig::default()).await.expect("a store of nothing needs nothing");
         let cache = config.compile_cache;
         let pipeline = Pipeline {
             sandboxes,

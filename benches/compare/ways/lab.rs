@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use caisson::answer::Origin;
-use caisson::config::Config;
+use caisson::config::{Config, StoreConfig};
 use caisson::job::Bounds;
 use caisson::pipeline::Pipeline;
 use caisson::plan::Policy;
 use caisson::report::{Report, WorkerReport};
 use caisson::sandbox::{PoolSettings, Sandboxes, Settings};
-use caisson::store::{self, Store};
+use caisson::store::Store;
 use caisson::verdict::Verdict;
 use serde_json::Value;
 
@@ -80,7 +80,7 @@ impl Lab {
         let sandboxes = Sandboxes::open(settings).await?;
         let policy = Policy { languages: config.languages, images: config.images.allow, limits: config.limits };
         let worker = WorkerReport { id: worker, version: "0".to_owned(), host: "bench".to_owned() };
-        let store = Store::open(store::Settings::default()).await?;
+        let store = Store::open(StoreConfig::default()).await?;
         let bounds = Bounds::default();
         let pipeline = Pipeline { sandboxes, store, policy, worker, bounds, compile_cache: None };
         Ok(Lab { pipeline, slots: plan.slots, pooled })
