@@ -10,10 +10,13 @@
 //! renewed by the [`heartbeat`]; when that fails for too long the lease is lost, which [`Delivery::lease_lost`] tells.
 //! [`Queue`] is what all of it asks of a queue; `sqs` answers that, and is the only place that names the AWS SDK.
 
-mod batch;
 pub mod dead_letters;
+mod deletions;
 mod heartbeat;
 pub mod letter;
+mod outbox;
+#[cfg(test)]
+mod pretended;
 mod service;
 mod shares;
 pub mod sources;
@@ -22,10 +25,11 @@ mod sqs;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use batch::{Outbox, Reply};
 use dead_letters::DeadLetters;
+use deletions::Deletions;
 use heartbeat::{Beat, Heart};
 pub use heartbeat::Lease;
+pub use outbox::{Outbox, Reply};
 pub use service::{Outgoing, Queue, QueueError, Refused};
 pub use sqs::{ANSWER, Attributes, Sqs};
 
@@ -38,11 +42,14 @@ use crate::trace::Trace;
 pub struct Inbox {
     queue: Arc<dyn Queue>,
     heart: Arc<Heart>,
-    deletions: batch::Deletions,
+    deletions: Deletions,
     wait: Duration,
     max_receive_count: Option<u64>,
     dead_letters: Option<DeadLetters>,
 }
+
+/// How many results or deletions may wait before whoever brings more waits as well. Above any number of slots.
+const WAITING: usize = 1_024;
 
 /// What SQS gives at once, and takes at once.
 pub const BATCH: usize = 10;
@@ -79,7 +86,7 @@ impl Inbox {
         let queue: Arc<dyn Queue> = Arc::new(queue);
         let wait = wait.min(visibility / 3);
         let heart = Heart::start(queue.clone(), visibility);
-        let deletions = batch::Deletions::start(queue.clone());
+        let deletions = Deletions::start(queue.clone());
         Inbox { queue, heart, deletions, wait, max_receive_count: None, dead_letters: None }
     }
 

@@ -1,7 +1,7 @@
 //! `just bench`: ways to run one program, side by side on one machine in one run, and what the parts of Caisson cost.
 //!
 //! ```text
-//! options ─► workloads ─► latency ─► throughput ─► batches ─► agent, parts ─► worker ─► times ─► report
+//! options ─► workloads ─► latency ─► throughput ─► batches ─► agent, parts ─► worker ─► requests ─► times ─► report
 //! ```
 //!
 //! Each measurement adds its own to the [`Figures`]. One that can't be had here is noted as absent with the reason, and the
@@ -16,6 +16,7 @@ mod options;
 mod parts;
 mod queues;
 mod report;
+mod requests;
 #[path = "../samples.rs"]
 mod samples;
 mod throughput;
@@ -136,6 +137,7 @@ async fn measure(options: &Options) -> Fallible<Figures> {
     phase!("the agent alone", agent::measure(options, &workloads, &mut figures));
     phase!("parts", parts::measure(options, &mut figures));
     phase!("a worker", worker::measure(options, &mut figures));
+    phase!("requests to SQS", requests::measure(options, &mut figures));
     phase!("steadiness of CPU time", times::measure(options, &workloads, &mut figures));
     workloads.remove().await;
     figures.seconds = begin.elapsed().as_secs_f64();

@@ -151,7 +151,7 @@ pub(crate) fn status_bytes(process: &str, name: &str) -> Option<u64> {
 }
 
 /// The samples of a metric with one label, by its value: `name{label="value"} number`.
-fn by_label(metrics: &str, name: &str) -> BTreeMap<String, u64> {
+pub(crate) fn by_label(metrics: &str, name: &str) -> BTreeMap<String, u64> {
     let samples = metrics.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{'));
     samples
         .filter_map(|rest| {

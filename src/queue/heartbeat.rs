@@ -290,66 +290,20 @@ async fn beat(heart: Weak<Heart>) {
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
-    use futures_util::future::BoxFuture;
-
     use super::*;
-    use crate::queue::{Outgoing, QueueError};
+    use crate::queue::pretended::{Pretended, message};
 
     const VISIBILITY: Duration = Duration::from_secs(60);
 
-    /// A queue that takes every renewal and remembers when it came, and how many messages it was for.
-    #[derive(Debug, Clone, Default)]
-    struct Renewals(Arc<Mutex<Vec<(Instant, usize)>>>);
-
-    impl Queue for Renewals {
-        fn url(&self) -> &str {
-            "renewals"
-        }
-
-        fn receive(&self, _: usize, _: Duration, _: Duration) -> BoxFuture<'_, Result<Vec<Message>, QueueError>> {
-            unreachable!("nothing is received here")
-        }
-
-        fn extend<'a>(&'a self, handles: &'a [String], _: Duration) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>> {
-            self.0.lock().expect("nobody panics with it").push((Instant::now(), handles.len()));
-            async { Ok(Vec::new()) }.boxed()
-        }
-
-        fn release<'a>(&'a self, _: &'a str, _: Duration) -> BoxFuture<'a, Result<(), QueueError>> {
-            unreachable!("nothing is given back here")
-        }
-
-        fn delete<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>> {
-            unreachable!("nothing is deleted here")
-        }
-
-        fn send<'a>(&'a self, _: &'a [Outgoing]) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>> {
-            unreachable!("nothing is sent here")
-        }
-    }
-
-    fn message(id: &str) -> Message {
-        Message {
-            id: id.to_owned(),
-            receipt_handle: id.to_owned(),
-            body: String::new(),
-            receive_count: 1,
-            sent: None,
-            group: None,
-            trace: crate::trace::Trace::default(),
-        }
-    }
-
     #[tokio::test(start_paused = true)]
     async fn no_renewal_goes_beyond_what_the_queue_lends_for() {
-        let (queue, start) = (Renewals::default(), Instant::now());
+        let (queue, start) = (Pretended::default(), Instant::now());
         let heart = Heart::start(Arc::new(queue.clone()), VISIBILITY);
         let beat = heart.hold(&message("m"), start);
         beat.lost().await;
         let lost = start.elapsed();
         assert!(lost <= CEILING && lost > CEILING - VISIBILITY, "lost after {lost:?}");
-        let renewals = queue.0.lock().expect("nobody panics with it").clone();
+        let renewals = queue.renewed();
         let (last, _) = renewals.last().expect("there were many");
         assert!(*last + VISIBILITY <= start + CEILING, "the last renewal would have been refused");
         assert!(renewals.len() > 2_000, "only {} renewals", renewals.len());
@@ -357,13 +311,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn messages_taken_together_are_renewed_together_and_not_in_step_with_others() {
-        let queue = Renewals::default();
+        let queue = Pretended::default();
         let heart = Heart::start(Arc::new(queue.clone()), VISIBILITY);
         let start = Instant::now();
         let beats: Vec<Beat> = (0..10).map(|index| heart.hold(&message(&format!("m{index}")), start)).collect();
         tokio::time::sleep(VISIBILITY * 10).await;
         assert!(beats.iter().all(|beat| beat.lease().is_held()));
-        let renewals = queue.0.lock().expect("nobody panics with it").clone();
+        let renewals = queue.renewed();
         // A third of the timeout apart, so thirty rounds; a few more, for not all have one rhythm.
         assert!(renewals.len() <= 60, "{} requests for ten messages", renewals.len());
         assert!(renewals[0].0 < start + VISIBILITY / 3, "there is no jitter");

@@ -28,6 +28,7 @@ pub(crate) struct Figures {
     pub(crate) checkers: Vec<Checker>,
     pub(crate) parts: Vec<Part>,
     pub(crate) worker: Option<Worker>,
+    pub(crate) requests: Vec<Requests>,
     pub(crate) spread: Option<Spread>,
     pub(crate) flips: Option<Flips>,
     pub(crate) absent: Vec<Absent>,
@@ -135,6 +136,19 @@ pub(crate) struct Worker {
     pub(crate) requests: BTreeMap<String, u64>,
 }
 
+/// Requests to SQS of a worker whose jobs take time and do nothing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Requests {
+    pub(crate) slots: usize,
+    pub(crate) jobs: usize,
+    /// What each request takes beside the local SQS's own time.
+    pub(crate) distance_ms: u64,
+    /// As it came out.
+    pub(crate) jobs_per_s: f64,
+    /// By operation.
+    pub(crate) requests: BTreeMap<String, u64>,
+}
+
 /// CPU time that one deterministic program was found to use, run after run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Spread {
@@ -218,9 +232,10 @@ impl Figures {
         Some(median(&agent.agent_ms)? - median(&agent.bare_ms)?)
     }
 
+    /// Of the worker with its queue full, and with containers.
     pub(crate) fn requests_per_job(&self) -> Option<f64> {
         let worker = self.worker.as_ref()?;
-        Some(worker.requests.values().sum::<u64>() as f64 / worker.jobs.max(1) as f64)
+        Some(per_job(&worker.requests, worker.jobs))
     }
 
     pub(crate) fn checker(&self, name: &str) -> Option<&Checker> {
@@ -248,6 +263,21 @@ pub(crate) fn first_seen<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a st
         }
     }
     seen
+}
+
+/// Of all operations together.
+fn per_job(requests: &BTreeMap<String, u64>, jobs: usize) -> f64 {
+    requests.values().sum::<u64>() as f64 / jobs.max(1) as f64
+}
+
+impl Requests {
+    pub(crate) fn per_job(&self) -> f64 {
+        per_job(&self.requests, self.jobs)
+    }
+
+    pub(crate) fn of(&self, operation: &str) -> f64 {
+        self.requests.get(operation).copied().unwrap_or_default() as f64 / self.jobs.max(1) as f64
+    }
 }
 
 impl Cpu {

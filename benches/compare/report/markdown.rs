@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{BARE, COMPARED_AT, Figures, PYTHON};
+use super::figures::{BARE, COMPARED_AT, Figures, PYTHON, first_seen};
 use super::statistics::{median, percentile, spread_percent};
 use super::targets::{number, targets};
 
 /// Everything between the page's marks.
 pub(crate) fn results(figures: &Figures) -> String {
-    let sections =
-        [run, targets_met, latency, throughput, cpu, tests, parts, worker, times, flags, absent].map(|it| it(figures));
+    let sections = [run, targets_met, latency, throughput, cpu, tests, parts, worker, requests, times, flags, absent]
+        .map(|it| it(figures));
     sections.into_iter().filter(|section| !section.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
@@ -239,6 +239,29 @@ fn worker(figures: &Figures) -> String {
         cell(figures.requests_per_job()),
         requests.join(", ")
     )
+}
+
+fn requests(figures: &Figures) -> String {
+    let Some(first) = figures.requests.first() else { return String::new() };
+    let operations = first_seen(figures.requests.iter().flat_map(|one| one.requests.keys().map(String::as_str)));
+    let rows: Vec<Vec<String>> = figures
+        .requests
+        .iter()
+        .map(|one| {
+            let mut row = vec![number(one.jobs_per_s), one.jobs.to_string()];
+            row.extend(operations.iter().map(|operation| number(one.of(operation))));
+            row.push(number(one.per_job()));
+            row
+        })
+        .collect();
+    let mut out = format!(
+        "### Requests to SQS\n\nRequests a job of a worker of {} slots whose jobs take time and do nothing, its queue full, as if SQS \
+         were {} ms away:\n\n",
+        first.slots, first.distance_ms
+    );
+    let columns: Vec<&str> = ["jobs a second", "jobs"].into_iter().chain(operations).chain(["together"]).collect();
+    table(&mut out, &columns, &rows);
+    out
 }
 
 fn times(figures: &Figures) -> String {

@@ -1,29 +1,14 @@
-//! Publishing and deleting, up to ten at a time: whatever is ready goes together, and nothing waits for company.
-//!
-//! Each has a task of its own that takes what has gathered while its last request was under way.
+//! Publishing, up to ten at a time: what has gathered while the last request was under way. No result waits for company.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::{Mutex, mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::sync::{mpsc, oneshot};
 
 use super::heartbeat::Lease;
 use super::service::{Outgoing, Queue, QueueError, Refused};
 use super::sqs::{TRACEPARENT, TRACESTATE};
-use super::{BATCH, Message};
-use crate::metrics;
+use super::{BATCH, WAITING};
 use crate::report::{self, CONTRACT_VERSION, MessageBody, Report, cut};
-use crate::retry::Retry;
-
-/// How many may wait before whoever brings more waits as well. Above any number of slots.
-const WAITING: usize = 1_024;
-
-/// Tries of one deletion. Its failure only means a duplicate.
-const DELETE_TRIES: u32 = 5;
-
-const FIRST_WAIT: Duration = Duration::from_millis(200);
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// What a message's attributes and the envelope of a batch take beside its body: at most some 800 bytes, most of them a
 /// `tracestate`, which is at most 512.
@@ -168,90 +153,5 @@ fn of_entry(outcome: &Result<Vec<Refused>, QueueError>, index: usize) -> Result<
             }),
         },
         Err(error) => Err(QueueError { operation, reason: error.reason.clone(), code: error.code.clone() }),
-    }
-}
-
-/// The task that deletes.
-#[derive(Debug, Clone)]
-pub(super) struct Deletions {
-    sender: mpsc::Sender<Deletion>,
-    task: Arc<Mutex<Option<JoinHandle<()>>>>,
-}
-
-#[derive(Debug)]
-enum Deletion {
-    Of(Message, oneshot::Sender<()>),
-    End,
-}
-
-impl Deletions {
-    pub(super) fn start(queue: Arc<dyn Queue>) -> Deletions {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        let task = tokio::spawn(delete(queue, receiver));
-        Deletions { sender, task: Arc::new(Mutex::new(Some(task))) }
-    }
-
-    /// Deletes a message; returns when that has succeeded or was given up.
-    pub(super) async fn delete(&self, message: Message) {
-        let (done, finished) = oneshot::channel();
-        if self.sender.send(Deletion::Of(message, done)).await.is_ok() {
-            let _ = finished.await;
-        }
-    }
-
-    /// Lets what was handed over be finished.
-    pub(super) async fn close(&self) {
-        let _ = self.sender.send(Deletion::End).await;
-        if let Some(task) = self.task.lock().await.take() {
-            let _ = task.await;
-        }
-    }
-}
-
-async fn delete(queue: Arc<dyn Queue>, mut waiting: mpsc::Receiver<Deletion>) {
-    let mut end = false;
-    while !end {
-        let Some(Deletion::Of(message, done)) = waiting.recv().await else { return };
-        let mut batch = vec![(message, done)];
-        while batch.len() < BATCH {
-            match waiting.try_recv() {
-                Ok(Deletion::Of(message, done)) => batch.push((message, done)),
-                Ok(Deletion::End) => {
-                    end = true;
-                    break;
-                }
-                Err(_) => break,
-            }
-        }
-        delete_batch(queue.as_ref(), batch).await;
-    }
-}
-
-async fn delete_batch(queue: &dyn Queue, mut batch: Vec<(Message, oneshot::Sender<()>)>) {
-    let mut retry = Retry::new(FIRST_WAIT, LONGEST_WAIT);
-    for attempt in 1..=DELETE_TRIES {
-        let handles: Vec<String> = batch.iter().map(|(message, _)| message.receipt_handle.clone()).collect();
-        let reason = match queue.delete(&handles).await {
-            Ok(refused) => {
-                let mut index = 0;
-                batch.retain(|_| {
-                    index += 1;
-                    refused.iter().any(|refused| refused.index == index - 1)
-                });
-                refused.first().map(|refused| refused.reason.clone()).unwrap_or_default()
-            }
-            Err(error) => error.to_string(),
-        };
-        if batch.is_empty() {
-            return;
-        }
-        if attempt == DELETE_TRIES {
-            metrics::delete_failed(batch.len());
-            for (message, _) in &batch {
-                tracing::warn!(message.id, reason, "a message could not be deleted; its job may be answered twice");
-            }
-            return;
-        }
-        retry.pause().await;
     }
 }

@@ -1,0 +1,78 @@
+//! A queue that does as it is told and remembers it, for the tests of what speaks to one.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::time::Instant;
+
+use super::{Message, Outgoing, Queue, QueueError, Refused};
+use crate::trace::Trace;
+
+/// When a request came, and how many messages it was for.
+type Requests = Arc<Mutex<Vec<(Instant, usize)>>>;
+
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pretended {
+    is_fifo: bool,
+    renewed: Requests,
+    deleted: Requests,
+}
+
+impl Pretended {
+    pub(super) fn fifo() -> Pretended {
+        Pretended { is_fifo: true, ..Pretended::default() }
+    }
+
+    pub(super) fn renewed(&self) -> Vec<(Instant, usize)> {
+        self.renewed.lock().expect("nobody panics with it").clone()
+    }
+
+    pub(super) fn deleted(&self) -> Vec<(Instant, usize)> {
+        self.deleted.lock().expect("nobody panics with it").clone()
+    }
+}
+
+fn enter(requests: &Requests, handles: &[String]) -> BoxFuture<'static, Result<Vec<Refused>, QueueError>> {
+    requests.lock().expect("nobody panics with it").push((Instant::now(), handles.len()));
+    async { Ok(Vec::new()) }.boxed()
+}
+
+impl Queue for Pretended {
+    fn url(&self) -> &str {
+        if self.is_fifo { "pretended.fifo" } else { "pretended" }
+    }
+
+    fn receive(&self, _: usize, _: Duration, _: Duration) -> BoxFuture<'_, Result<Vec<Message>, QueueError>> {
+        unreachable!("nothing is received here")
+    }
+
+    fn extend<'a>(&'a self, handles: &'a [String], _: Duration) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>> {
+        enter(&self.renewed, handles)
+    }
+
+    fn release<'a>(&'a self, _: &'a str, _: Duration) -> BoxFuture<'a, Result<(), QueueError>> {
+        unreachable!("nothing is given back here")
+    }
+
+    fn delete<'a>(&'a self, handles: &'a [String]) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>> {
+        enter(&self.deleted, handles)
+    }
+
+    fn send<'a>(&'a self, _: &'a [Outgoing]) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>> {
+        unreachable!("nothing is sent here")
+    }
+}
+
+pub(super) fn message(id: &str) -> Message {
+    Message {
+        id: id.to_owned(),
+        receipt_handle: id.to_owned(),
+        body: String::new(),
+        receive_count: 1,
+        sent: None,
+        group: None,
+        trace: Trace::default(),
+    }
+}
