@@ -41,6 +41,10 @@ def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
     from moto.server import ThreadedMotoServer
+    from werkzeug.serving import WSGIRequestHandler
+
+    # Connections are kept, as SQS itself keeps them.
+    WSGIRequestHandler.protocol_version = "HTTP/1.1"
 
     remove_no_value_from_lists()
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)

@@ -25,7 +25,7 @@ pub mod slots;
 pub mod spec;
 mod sweep;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -90,6 +90,8 @@ pub(crate) struct Shared {
     room: Room,
     _sweep: AbortOnDropHandle<()>,
     bare_image: OnceCell<String>,
+    /// What confines a sandbox, with the agent that can't be read and with the other one.
+    profiles: [OnceLock<String>; 2],
     weaken: Option<Weaken>,
 }
 
@@ -98,6 +100,12 @@ pub(crate) struct Shared {
 pub type Weaken = fn(&mut serde_json::Value);
 
 impl Shared {
+    /// [`spec::profile_id`] of this worker's sandboxes. Every report has it, and it never changes.
+    pub(crate) fn profile(&self, readable_agent: bool) -> &str {
+        let make = || spec::profile_id(self.settings.runtime.as_deref(), agent::program(readable_agent));
+        self.profiles[usize::from(readable_agent)].get_or_init(make)
+    }
+
     /// The create call as it is sent: as it is, but in a test of who watches the watchman.
     pub(crate) fn weakened(&self, body: ContainerCreateBody) -> ContainerCreateBody {
         let Some(weaken) = self.weaken else { return body };
@@ -151,6 +159,7 @@ impl Sandboxes {
             owned,
             agent: OnceCell::new(),
             readable_agent: AtomicBool::new(false),
+            profiles: Default::default(),
             cannot_resize: AtomicBool::new(false),
             bare_image: OnceCell::new(),
             weaken,
@@ -220,9 +229,7 @@ impl Sandboxes {
 
     /// What confines whatever runs in a sandbox that is made now, as its [`Sandbox::confinement`] will say it.
     pub fn profile(&self) -> String {
-        let readable = self.0.readable_agent.load(Ordering::Relaxed);
-        let agent_program = if readable { agent::READABLE_PROGRAM } else { agent::PROGRAM };
-        spec::profile_id(self.0.settings.runtime.as_deref(), agent_program)
+        self.0.profile(self.0.readable_agent.load(Ordering::Relaxed)).to_owned()
     }
 
     /// Waits for a free slot, without its memory. Taken before a message is received.

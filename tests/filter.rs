@@ -72,6 +72,15 @@ fn nobody_touches_pid_1_whatever_the_high_halves_say() {
     }
 }
 
+/// Under the engine's profile PID 1 has the filter on, too, and has to end everybody else.
+#[test]
+fn signals_to_everybody_are_refused_where_they_would_reach_pid_1() {
+    for everybody in [u64::MAX, u64::from(u32::MAX)] {
+        assert_eq!(run(&program(true), libc::SYS_kill, [everybody, 9, 0, 0, 0, 0]), ALLOW);
+        assert_eq!(run(&program(false), libc::SYS_kill, [everybody, 9, 0, 0, 0, 0]), DENY);
+    }
+}
+
 #[test]
 fn what_the_profile_refuses_is_refused_where_there_is_none() {
     let (with, without) = (program(true), program(false));

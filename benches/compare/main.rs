@@ -137,7 +137,7 @@ async fn measure(options: &Options) -> Fallible<Figures> {
     phase!("the agent alone", agent::measure(options, &workloads, &mut figures));
     phase!("parts", parts::measure(options, &mut figures));
     phase!("a worker", worker::measure(options, &mut figures));
-    phase!("requests to SQS", requests::measure(options, &mut figures));
+    phase!("requests to SQS", requests::measure(&mut figures));
     phase!("steadiness of CPU time", times::measure(options, &workloads, &mut figures));
     workloads.remove().await;
     figures.seconds = begin.elapsed().as_secs_f64();

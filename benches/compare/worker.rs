@@ -22,6 +22,8 @@ const SLOTS: usize = 16;
 const JOBS: usize = 300;
 const LEAST_JOBS: usize = 48;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// Answering costs the worker CPU time, too.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 const START: Duration = Duration::from_secs(60);
 const LONGEST: Duration = Duration::from_secs(180);
 const STOP: Duration = Duration::from_secs(90);
@@ -102,7 +104,7 @@ impl Process {
         let begin = Instant::now();
         let mut resident = Vec::new();
         loop {
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(ASK_AGAIN).await;
             resident.extend(status_bytes(&self.pid, "VmRSS:").map(|bytes| bytes as f64));
             let metrics = self.metrics().await?;
             let answered = total(&metrics, "caisson_jobs_total");
@@ -151,7 +153,7 @@ pub(crate) fn status_bytes(process: &str, name: &str) -> Option<u64> {
 }
 
 /// The samples of a metric with one label, by its value: `name{label="value"} number`.
-pub(crate) fn by_label(metrics: &str, name: &str) -> BTreeMap<String, u64> {
+fn by_label(metrics: &str, name: &str) -> BTreeMap<String, u64> {
     let samples = metrics.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{'));
     samples
         .filter_map(|rest| {

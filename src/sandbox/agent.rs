@@ -21,6 +21,11 @@ pub const PROGRAM: &str = "/caisson/agent";
 /// The same program, readable: gVisor's loader opens a program as its user does, and can't start the other.
 pub const READABLE_PROGRAM: &str = "/caisson/agent.readable";
 
+/// The program to start, by whether it has to be readable.
+pub(super) fn program(readable: bool) -> &'static str {
+    if readable { READABLE_PROGRAM } else { PROGRAM }
+}
+
 /// Marks the volumes, and what is made for a moment to fill them; its value is the agent's hash.
 pub const LABEL: &str = "caisson.agent";
 

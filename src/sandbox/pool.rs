@@ -89,6 +89,8 @@ pub(crate) struct Pool {
     age: Duration,
     /// Sandboxes that are being made for jobs right now.
     cold_starts: AtomicUsize,
+    /// When a job took a container last.
+    taken: Mutex<Option<Instant>>,
     /// Something changed that the keeper should look at.
     changed: Notify,
     counters: Counters,
@@ -127,6 +129,7 @@ impl Pool {
             recycles,
             age: settings.age,
             cold_starts: AtomicUsize::new(0),
+            taken: Mutex::default(),
             changed: Notify::new(),
             counters: Counters::default(),
             troubles: Troubles::default(),
@@ -161,6 +164,8 @@ impl Pool {
                 && let Some(place) = of_kind.iter().position(|it| fits(&it.past, it.cpu))
             {
                 let container = of_kind.remove(place);
+                // Before the keeper sees the gap.
+                *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                 return (container.cpu, Some(Found::Waiting(container)));
             }
             // The one that was laid down last, so that those too many get too old.
@@ -189,6 +194,10 @@ impl Pool {
     pub(crate) fn taken(&self) {
         count(&self.counters.warm);
         self.changed.notify_one();
+    }
+
+    fn last_taken(&self) -> Option<Instant> {
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A job has to wait for its container to start.

@@ -4,6 +4,8 @@
 //! container engines allow by default, less what [`DENIED`] lists with the reason. Names a host's libseccomp doesn't know
 //! are passed over by the runtime, which is safe in a list of what is allowed.
 
+use std::sync::LazyLock;
+
 use serde_json::{Value, json};
 
 /// Calls allowed with any arguments, by purpose.
@@ -99,6 +101,12 @@ const SCHED_CORE: u64 = 62;
 const LATER_PRCTLS: [u64; 6] = [65, 66, 67, 68, 0x5356_4d41, 0x4155_5856];
 
 /// The profile as the engine takes it in `SecurityOpt`.
+pub(super) fn text() -> &'static str {
+    static TEXT: LazyLock<String> = LazyLock::new(|| profile().to_string());
+    &TEXT
+}
+
+/// The profile, rule by rule.
 pub fn profile() -> Value {
     let allowed: Vec<&str> = ALLOWED.iter().flat_map(|group| group.iter().copied()).collect();
     let allow = |names: &[&str], arguments: Value| json!({ "names": names, "action": "SCMP_ACT_ALLOW", "args": arguments });

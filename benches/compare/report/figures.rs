@@ -141,7 +141,7 @@ pub(crate) struct Worker {
 pub(crate) struct Requests {
     pub(crate) slots: usize,
     pub(crate) jobs: usize,
-    /// What each request takes beside the local SQS's own time.
+    /// What each request takes.
     pub(crate) distance_ms: u64,
     /// As it came out.
     pub(crate) jobs_per_s: f64,

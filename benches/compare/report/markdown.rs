@@ -255,8 +255,8 @@ fn requests(figures: &Figures) -> String {
         })
         .collect();
     let mut out = format!(
-        "### Requests to SQS\n\nRequests a job of a worker of {} slots whose jobs take time and do nothing, its queue full, as if SQS \
-         were {} ms away:\n\n",
+        "### Requests to SQS\n\nRequests a job of a worker of {} slots whose jobs take time and do nothing, its queue \
+         full, each request {} ms long:\n\n",
         first.slots, first.distance_ms
     );
     let columns: Vec<&str> = ["jobs a second", "jobs"].into_iter().chain(operations).chain(["together"]).collect();

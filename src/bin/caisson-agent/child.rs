@@ -1,7 +1,7 @@
 //! From fork to exec: how a program comes to life.
 //!
-//! The order is security, so it is a list: own session, descriptors, oom score, limits, folder, signals, nothing else
-//! open, confinement, exec. Between fork and exec there is no allocation; all of it is prepared before.
+//! The order is security, so it is a list: own session, descriptors, nothing else open, limits, folder, signals,
+//! confinement, exec. Between fork and exec there is no allocation; all of it is prepared before.
 
 use std::ffi::{CStr, CString};
 use std::fs::File;
@@ -12,7 +12,7 @@ use std::ptr;
 use caisson::protocol::Step;
 
 use crate::confine::Confinement;
-use crate::sys;
+use crate::{Agent, sys};
 
 /// A program that was started, and our ends of its pipes.
 pub(crate) struct Child {
@@ -25,7 +25,7 @@ pub(crate) struct Child {
     pub(crate) not_started: Option<i32>,
 }
 
-pub(crate) fn start(step: &Step, confinement: &Confinement, input: Option<&File>) -> io::Result<Child> {
+pub(crate) fn start(agent: &Agent, step: &Step, input: Option<&File>) -> io::Result<Child> {
     let argv = c_strings(&step.argv)?;
     let env = c_strings(&step.env)?;
     let candidates = candidates(&step.argv, &step.env)?;
@@ -44,14 +44,15 @@ pub(crate) fn start(step: &Step, confinement: &Confinement, input: Option<&File>
         sys::set_nonblocking(end.as_raw_fd())?;
     }
 
+    agent.oom_score.raise();
     // SAFETY: this process has one thread, so the child may do what it likes; it only makes system calls all the same.
-    let pid = sys::check(unsafe { libc::fork() }.into())? as libc::pid_t;
+    let pid = unsafe { libc::fork() };
     if pid == 0 {
         let plan = Plan {
             descriptors: [child_stdin, child_stdout.as_raw_fd(), child_stderr.as_raw_fd()],
             exec_failed: child_exec_failed.as_raw_fd(),
             step,
-            confinement,
+            confinement: &agent.confinement,
             candidates: &candidates,
             argv: &argv,
             env: &env,
@@ -62,6 +63,9 @@ pub(crate) fn start(step: &Step, confinement: &Confinement, input: Option<&File>
         unsafe { libc::_exit(127) };
     }
 
+    let pid = sys::check(pid.into());
+    agent.oom_score.lower()?;
+    let pid = pid? as libc::pid_t;
     drop((child_stdout, child_stderr, child_exec_failed));
     // The pipe closes at exec; only a failure writes to it.
     let mut errno = [0; 4];
@@ -112,7 +116,6 @@ impl Plan<'_> {
         // SAFETY: no arguments.
         sys::check(unsafe { libc::setsid() }.into())?;
         self.place_descriptors()?;
-        prefer_for_oom();
         self.set_limits()?;
         // SAFETY: the path ends with a NUL.
         sys::check(unsafe { libc::chdir(c"/box".as_ptr()) }.into())?;
@@ -169,31 +172,10 @@ impl Plan<'_> {
     }
 }
 
-/// Makes the kernel take this process before the agent when memory runs out. A process that isn't dumpable may not write
-/// its own score, so it becomes dumpable first; nothing hostile is alive yet that could use that.
-fn prefer_for_oom() {
-    let _ = sys::set_dumpable(true);
-    // SAFETY: the path ends with a NUL.
-    let fd = unsafe { libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC) };
-    if fd >= 0 {
-        let _ = sys::write(fd, b"1000");
-        // SAFETY: our own descriptor, used no more.
-        unsafe { libc::close(fd) };
-    }
-}
-
-/// The runtime of this very program ignores SIGPIPE; the child's programs expect the default.
+/// The agent ignores this one; programs expect the default. All others have it, since [`sys::forget_signals`].
 fn reset_signals() {
-    for signal in 1..=64 {
-        // SAFETY: the default disposition needs no handler; signals that have none to set are refused, which is fine.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
-    }
-    // SAFETY: a signal set of zeroes is valid and then emptied; the old mask isn't asked for.
-    unsafe {
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&mut none);
-        libc::sigprocmask(libc::SIG_SETMASK, &none, ptr::null_mut());
-    }
+    // SAFETY: the default disposition needs no handler.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
 }
 
 /// What execvp would try: the name itself when it has a slash, else each folder of the program's own PATH.

@@ -9,7 +9,7 @@
 //! - it isn't dumpable, and its file's mode is 0111, so nobody of the same uid can trace it or look into its `/proc`;
 //! - the child's seccomp filter and Landlock domain ([`confine`]) take away the few calls that could still reach it;
 //! - all its descriptors are close-on-exec, so a program can't speak on its channel to the worker;
-//! - the child's `oom_score_adj` is the highest there is, so the kernel takes the program first.
+//! - the child's `oom_score_adj` is the highest there is, so the kernel takes the program first ([`oom`]).
 //!
 //! The worker speaks on stdin and listens on stdout ([`caisson::protocol`]). When stdin closes, the worker is gone: the
 //! agent exits, and with PID 1 the kernel ends everything else in the container.
@@ -22,6 +22,7 @@ mod channel;
 mod child;
 mod confine;
 mod meter;
+mod oom;
 mod probe;
 mod step;
 mod sys;
@@ -38,6 +39,7 @@ use caisson::protocol::{Event, Request, Restore, Stdin, VERSION, WORKSPACE};
 use crate::channel::Channel;
 use crate::confine::Confinement;
 use crate::meter::Meter;
+use crate::oom::OomScore;
 
 /// Places other than the workspace that a program may have written to. All are tmpfs mounts of the container's own.
 const SCRATCH: [&str; 2] = ["/tmp", "/dev/shm"];
@@ -85,6 +87,7 @@ impl<T> Attempt<T> for io::Result<T> {
 
 /// What lives as long as the sandbox.
 pub(crate) struct Agent {
+    oom_score: OomScore,
     confinement: Confinement,
     meter: Meter,
     workspace: OwnedFd,
@@ -104,10 +107,13 @@ impl Agent {
 }
 
 fn prepare() -> Result<Agent, Failure> {
+    let oom_score = OomScore::open();
     sys::set_dumpable(false).attempt("become undumpable")?;
+    sys::forget_signals();
     // The program's files get the modes they were given, whatever the image's init would have set.
     sys::set_umask(0o022);
     Ok(Agent {
+        oom_score,
         confinement: Confinement::prepare().attempt("prepare the program's confinement")?,
         meter: Meter::open().attempt("open the cgroup's accounts")?,
         workspace: sys::open_directory(WORKSPACE).attempt("open the workspace")?,

@@ -32,7 +32,7 @@ pub(crate) fn run(agent: &Agent, channel: &mut Channel, step: &Step, input: Opti
         oom_kills: meter.oom_kills().attempt("read the oom kills")?,
     };
     let started = Instant::now();
-    let child = child::start(step, &agent.confinement, input.as_ref()).attempt("start a program")?;
+    let child = child::start(agent, step, input.as_ref()).attempt("start a program")?;
     drop(input);
 
     let not_started = child.not_started;

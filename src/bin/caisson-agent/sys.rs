@@ -27,6 +27,22 @@ pub(crate) fn is_filtered() -> bool {
     unsafe { libc::prctl(libc::PR_GET_SECCOMP, 0, 0, 0, 0) == libc::SECCOMP_MODE_FILTER as i32 }
 }
 
+/// Gives every signal its default disposition, whatever was inherited, but for SIGPIPE, which is ignored: a write to a
+/// pipe that nobody reads is an error here. Blocks none.
+pub(crate) fn forget_signals() {
+    for signal in 1..=64 {
+        let disposition = if signal == libc::SIGPIPE { libc::SIG_IGN } else { libc::SIG_DFL };
+        // SAFETY: neither disposition needs a handler; signals that have none to set are refused, which is fine.
+        unsafe { libc::signal(signal, disposition) };
+    }
+    // SAFETY: a signal set of zeroes is valid and then emptied; the old mask isn't asked for.
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+    }
+}
+
 pub(crate) fn set_umask(mask: libc::mode_t) {
     // SAFETY: takes a plain integer and can't fail.
     unsafe { libc::umask(mask) };

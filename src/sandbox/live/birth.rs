@@ -14,7 +14,7 @@ use crate::sandbox::conversation::{Conversation, Lost};
 use crate::sandbox::engine::Removal;
 use crate::sandbox::janitor::Remains;
 use crate::sandbox::owned::Ownership;
-use crate::sandbox::spec::{AGENT_PROCESSES, START_MEMORY_BYTES, START_PIDS, Spec, profile_id};
+use crate::sandbox::spec::{AGENT_PROCESSES, START_MEMORY_BYTES, START_PIDS, Spec};
 use crate::sandbox::{SandboxError, Shared, agent};
 use crate::steps;
 
@@ -167,8 +167,7 @@ impl<H: Send + 'static> Unborn<'_, H> {
     ) -> Result<(String, Conversation, SandboxReport, u8), SandboxError> {
         let shared = self.shared;
         let runtime = shared.settings.runtime.as_deref();
-        let agent_program =
-            if shared.readable_agent.load(Ordering::Relaxed) { agent::READABLE_PROGRAM } else { agent::PROGRAM };
+        let readable = shared.readable_agent.load(Ordering::Relaxed);
         let cpus = wish.cpu.map(|cpu| cpu.to_string());
         let spec = Spec {
             image: wish.image,
@@ -179,7 +178,7 @@ impl<H: Send + 'static> Unborn<'_, H> {
             cpus: cpus.as_deref(),
             runtime,
             agent_volume: volume,
-            agent_program,
+            agent_program: agent::program(readable),
             keep: shared.settings.keep,
             stays: wish.stays,
             labels: wish.labels,
@@ -192,7 +191,7 @@ impl<H: Send + 'static> Unborn<'_, H> {
         steps::passed!("created");
         let (conversation, greeting) = self.bring_up(&id).await?;
         let confinement = SandboxReport {
-            profile: profile_id(runtime, agent_program),
+            profile: shared.profile(readable).to_owned(),
             runtime: shared.settings.runtime.clone(),
             landlock: greeting.landlock,
             cgroup: greeting.cgroup,

@@ -25,6 +25,10 @@ const ASK: Duration = Duration::from_secs(2);
 /// fills is none.
 const MAKE_WAY: Duration = Duration::from_millis(250);
 
+/// How long a job has its cores to itself before the next container is begun in place of the one that it took. Most of what a
+/// short job takes is over by then, and making one keeps more than a core busy.
+const QUIET: Duration = Duration::from_millis(40);
+
 /// What a container's labels allow beyond the time that it may wait: longer jobs get one made for them.
 const LONGEST_JOB: Duration = Duration::from_secs(3_600);
 
@@ -222,6 +226,10 @@ impl Making {
         let waited = Instant::now();
         while pool.cold_starts.load(std::sync::atomic::Ordering::Relaxed) > 0 && waited.elapsed() < MAKE_WAY {
             tokio::time::sleep(MAKE_WAY / 10).await;
+        }
+        // Once, whoever comes meanwhile: jobs that come one after another need what is made here.
+        if let Some(taken) = pool.last_taken() {
+            tokio::time::sleep_until(taken + QUIET).await;
         }
         let outcome = match from {
             From::Nothing(place, cpu) => self.new_one(place, cpu).await,

@@ -82,9 +82,8 @@ const AGAINST_PID_1: &[Denial] = &[
     (libc::SYS_setpriority, &[(1, When::Is, PID_ONE)]),
     (libc::SYS_ioprio_set, &[(0, When::Is, IO_BY_USER)]),
     (libc::SYS_ioprio_set, &[(1, When::Is, PID_ONE)]),
-    // Signals to PID 1. Linux drops them by itself; under gVisor they arrive. To everybody means to it as well.
+    // Signals to PID 1. Linux drops them by itself; under gVisor they arrive.
     (libc::SYS_kill, &[(0, When::Is, PID_ONE)]),
-    (libc::SYS_kill, &[(0, When::Is, EVERYBODY)]),
     (libc::SYS_tkill, &[(0, When::Is, PID_ONE)]),
     (libc::SYS_tgkill, &[(0, When::Is, PID_ONE)]),
     (libc::SYS_rt_sigqueueinfo, &[(0, When::Is, PID_ONE)]),
@@ -99,7 +98,12 @@ const AGAINST_PID_1: &[Denial] = &[
     (libc::SYS_ioctl, &[(1, When::Is, SIOCSPGRP)]),
 ];
 
-/// The filter as the kernel takes it. `is_profiled`: whether the engine's profile holds for this process already.
+/// Where signals to PID 1 arrive, those to everybody do, too. A filter with this can't be on PID 1 itself, which ends all
+/// others in this way.
+const TO_EVERYBODY: Denial = (libc::SYS_kill, &[(0, When::Is, EVERYBODY)]);
+
+/// The filter as the kernel takes it. `is_profiled`: whether the engine's profile holds for this process already, which is
+/// to say that the kernel is Linux; PID 1 may be under it then.
 pub(super) fn program(is_profiled: bool) -> Vec<libc::sock_filter> {
     let mut program =
         vec![load(ARCHITECTURE), jump(EQUAL, NATIVE, 1, 0), ret(libc::SECCOMP_RET_KILL_PROCESS), load(NUMBER)];
@@ -110,6 +114,7 @@ pub(super) fn program(is_profiled: bool) -> Vec<libc::sock_filter> {
         program.extend(denial(*number, conditions));
     }
     if !is_profiled {
+        program.extend(denial(TO_EVERYBODY.0, TO_EVERYBODY.1));
         for number in WITHHELD {
             program.extend([jump(EQUAL, *number as u32, 0, 1), ret(DENY)]);
         }
