@@ -31,11 +31,13 @@ table() {
     for i in "${!titles[@]}"; do
         printf '    %-20s %5d.%d s\n' "${titles[i]}" $((times[i] / 1000)) $((times[i] % 1000 / 100)) >&2
     done
+    stop_images
     exit "$status"
 }
 trap table EXIT
 
 timed "machine" scripts/setup.sh demo
+begin_images
 timed "caisson" cargo build --release
-timed "images" images/build
+timed "images, the rest" end_images
 timed "jobs" scripts/sqs.sh "$VENV/bin/python" scripts/demo.py "$@"

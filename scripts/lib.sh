@@ -22,7 +22,7 @@ fail() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# part TITLE COMMAND...: says what runs and, at its end, how long it took. COMMAND is a program, never a function:
+# part TITLE COMMAND...: says what runs and, at its end, how long it took. COMMAND is a program, or a function without `set -e`:
 # `set -e` does not hold inside a function whose status is asked for.
 part() {
     local title=$1 begin=${EPOCHREALTIME/[.,]/} status=0 ms
@@ -34,6 +34,28 @@ part() {
     ((status == 0)) || outcome=" (failed, exit code $status)"
     note "$title: $((ms / 1000)).$((ms % 1000 / 100)) s$outcome"
     return "$status"
+}
+
+# begin_images, then something that compiles, then end_images: the images take packages and the disk, compiling the CPU, so
+# that both are done sooner beside each other. stop_images is for the caller's trap.
+begin_images() {
+    IMAGES_LOG=$(mktemp)
+    images/build >"$IMAGES_LOG" 2>&1 &
+    IMAGES=$!
+}
+end_images() {
+    local status=0
+    wait "$IMAGES" || status=$?
+    IMAGES=''
+    cat "$IMAGES_LOG" >&2
+    return "$status"
+}
+stop_images() {
+    if [[ -n ${IMAGES:-} ]]; then
+        kill "$IMAGES" 2>/dev/null || true
+        wait "$IMAGES" || true
+    fi
+    rm -f "${IMAGES_LOG:-}"
 }
 
 # lock NAME: one process at a time from here to the end of the script. The descriptor is in $LOCK, for children that

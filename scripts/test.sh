@@ -7,17 +7,18 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 scripts/setup.sh test
-part "images" images/build
+before=$(mktemp)
+trap 'stop_images; rm -f "$before"' EXIT
 
 arguments=(--all-features)
 [[ -z ${CI:-} ]] || arguments+=(--locked --profile ci)
 
 # Compiled before the SQS is started, and timed apart; with arguments, which may change what is compiled, together.
+begin_images
 (($# > 0)) || part "compiling" cargo nextest run "${arguments[@]}" --no-run
+part "images" end_images
 
 # Another worker on this machine is not our leftover.
-before=$(mktemp)
-trap 'rm -f "$before"' EXIT
 scripts/leftovers.sh --list >"$before"
 
 say "tests"

@@ -291,11 +291,12 @@ fn the_edges_do_not_know_each_other() {
     let mut wrong = Vec::new();
     for source in sources().iter().filter(|source| edges.contains(&source.module.as_str())) {
         for used in uses(source, &source.code()) {
-            // Waiting between tries is a tool; the log's start reads its own part of the configuration; the instance's
-            // end is a reason to stop. Whatever happens anywhere may be counted and marked, and crash points are
+            // Waiting between tries is a tool, and so is reading what AWS refuses; the log's start and the store take their
+            // own parts of the configuration as they are; the instance's end is a reason to stop. Whatever happens anywhere may be counted and marked, and crash points are
             // nothing in an ordinary build.
-            let is_agreed = [("instance", "shutdown"), ("telemetry", "config")].contains(&(&source.module, &used))
-                || ["crash", "metrics", "retry", "steps"].contains(&used.as_str());
+            let is_agreed = [("instance", "shutdown"), ("store", "config"), ("telemetry", "config")]
+                .contains(&(&source.module, &used))
+                || ["aws", "crash", "metrics", "retry", "steps"].contains(&used.as_str());
             if used != source.module && edges.contains(&used.as_str()) && !is_agreed {
                 wrong.push(format!("{} names crate::{used}", source.path.display()));
             }

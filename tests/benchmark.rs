@@ -135,6 +135,7 @@ fn a_recorded_run_becomes_a_page_with_every_section_and_way() {
         "### Checkers",
         "### Reading jobs, writing results",
         "### A worker's own cost",
+        "### Requests to SQS",
         "### How steady CPU time is",
         "### The hardened `docker run`, in full",
     ] {
