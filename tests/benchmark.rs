@@ -97,7 +97,8 @@ fn targets_are_met_at_their_bound_and_not_past_it_and_unknown_without_figures() 
     figures.checkers = vec![checker(499.0, (1 << 20) + 1024)];
     assert_eq!(met(&figures, "memory that a comparison takes"), Some(false));
 
-    figures.spread = Some(Spread { slots: 2, alone_ms: vec![100.0, 100.0], busy_ms: vec![100.0, 110.0] });
+    figures.spread =
+        Some(Spread { slots: 2, bare_ms: Vec::new(), alone_ms: vec![100.0, 100.0], busy_ms: vec![100.0, 110.0] });
     assert_eq!(met(&figures, "spread of one program"), Some(true));
     let flips = |wrong| Flips { runs: 200, limit_ms: 250, used_ms: vec![200.0], wrong, neighbours: 1 };
     figures.flips = Some(flips(vec![]));

@@ -12,6 +12,7 @@ use crate::machine::cores;
 use crate::options::Options;
 use crate::report::figures::{Figures, Flips, Spread};
 use crate::report::statistics::median;
+use crate::ways::bare::Bare;
 use crate::ways::lab::{Lab, Making, Plan};
 use crate::workloads::{Workload, Workloads};
 
@@ -54,16 +55,22 @@ async fn all(
     let spin = |milliseconds: f64| workloads.program(&["spin", &format!("{:.0}", rounds_per_ms * milliseconds)]);
 
     let steady = job(&spin(SPIN_MS)?, 60_000)?;
-    let (mut alone_ms, mut busy_ms) = (Vec::new(), Vec::new());
+    let (mut bare_ms, mut alone_ms, mut busy_ms) = (Vec::new(), Vec::new(), Vec::new());
     let runs = options.share_of(RUNS, 8);
+    // What the machine itself makes of the same program, where that can be had.
+    let bare = Bare::open(&spin(SPIN_MS)?, 1).await.ok();
     for _ in 0..runs {
+        if let Some(bare) = &bare {
+            bare_ms.push(bare.measured(&spin(SPIN_MS)?).await?.cpu.as_secs_f64() * 1e3);
+        }
         alone_ms.push(used_ms(lab, &steady).await?);
     }
+    drop(bare);
     while busy_ms.len() < runs {
         let together = futures_util::future::try_join_all((0..slots).map(|_| used_ms(lab, &steady))).await?;
         busy_ms.extend(together);
     }
-    figures.spread = Some(Spread { slots, alone_ms, busy_ms });
+    figures.spread = Some(Spread { slots, bare_ms, alone_ms, busy_ms });
 
     let near = job(&spin(LIMIT_MS as f64 * SHARE)?, LIMIT_MS)?;
     figures.flips = Some(beside_neighbours(options, workloads, lab, slots, &near).await?);

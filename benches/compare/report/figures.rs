@@ -153,6 +153,9 @@ pub(crate) struct Requests {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Spread {
     pub(crate) slots: usize,
+    /// Without a container, as the kernel accounts for it, in turn with `alone_ms`.
+    #[serde(default)]
+    pub(crate) bare_ms: Vec<f64>,
     pub(crate) alone_ms: Vec<f64>,
     pub(crate) busy_ms: Vec<f64>,
 }

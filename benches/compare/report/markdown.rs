@@ -267,8 +267,10 @@ fn requests(figures: &Figures) -> String {
 fn times(figures: &Figures) -> String {
     let mut out = String::new();
     if let Some(spread) = &figures.spread {
-        let rows: Vec<Vec<String>> = [("alone", &spread.alone_ms), ("every slot busy", &spread.busy_ms)]
+        let rows = [("bare exec", &spread.bare_ms), ("alone", &spread.alone_ms), ("every slot busy", &spread.busy_ms)];
+        let rows: Vec<Vec<String>> = rows
             .into_iter()
+            .filter(|(_, values)| !values.is_empty())
             .map(|(when, values)| {
                 let at = |percent| cell(percentile(values, percent));
                 let spread = format!("{} %", cell(spread_percent(values)));

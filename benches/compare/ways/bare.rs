@@ -31,6 +31,14 @@ pub(crate) struct Bare {
     count: Semaphore,
 }
 
+/// One run.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Measured {
+    pub(crate) took: Duration,
+    /// The program's and the kernel's for it.
+    pub(crate) cpu: Duration,
+}
+
 #[derive(Debug)]
 struct Server {
     _process: Child,
@@ -51,12 +59,16 @@ impl Bare {
     }
 
     pub(crate) async fn run(&self, workload: &Workload) -> Fallible<Duration> {
+        Ok(self.measured(workload).await?.took)
+    }
+
+    pub(crate) async fn measured(&self, workload: &Workload) -> Fallible<Measured> {
         let _one = self.count.acquire().await?;
         let server = self.idle.lock().map_err(|_| "a bare run panicked")?.pop();
         let mut server = server.ok_or("no process is idle")?;
-        let took = server.ask(workload).await?;
+        let measured = server.ask(workload).await?;
         self.idle.lock().map_err(|_| "a bare run panicked")?.push(server);
-        Ok(took)
+        Ok(measured)
     }
 }
 
@@ -75,7 +87,7 @@ impl Server {
         Ok(Server { _process: process, input, output })
     }
 
-    async fn ask(&mut self, workload: &Workload) -> Fallible<Duration> {
+    async fn ask(&mut self, workload: &Workload) -> Fallible<Measured> {
         let order = Order {
             argv: workload.argv.clone(),
             stdin: workload.stdin.to_owned(),
@@ -84,8 +96,7 @@ impl Server {
         let line = serde_json::to_string(&order)? + "\n";
         self.input.write_all(line.as_bytes()).await?;
         let answer = self.output.next_line().await?.ok_or("bare exec ended; it needs root")?;
-        let nanoseconds = answer.parse().map_err(|_| format!("{}, bare: {answer}", workload.name))?;
-        Ok(Duration::from_nanos(nanoseconds))
+        Ok(serde_json::from_str(&answer).map_err(|_| format!("{}, bare: {answer}", workload.name))?)
     }
 }
 
@@ -107,7 +118,7 @@ fn answer(root: &Path) -> Fallible<()> {
     for line in std::io::stdin().lock().lines() {
         let order: Order = serde_json::from_str(&line?)?;
         match once(&order) {
-            Ok(took) => writeln!(out, "{}", took.as_nanos())?,
+            Ok(measured) => writeln!(out, "{}", serde_json::to_string(&measured)?)?,
             Err(error) => writeln!(out, "{}", error.to_string().replace('\n', " "))?,
         }
         out.flush()?;
@@ -130,12 +141,12 @@ pub(crate) fn enter(root: &Path, devices: bool) -> Fallible<()> {
     Ok(std::env::set_current_dir("/box")?)
 }
 
-fn once(order: &Order) -> Fallible<Duration> {
+fn once(order: &Order) -> Fallible<Measured> {
     let (program, arguments) = order.argv.split_first().ok_or("there is no program")?;
     let mut command = std::process::Command::new(program);
     command.args(arguments).env_clear().env("PATH", caisson::protocol::PROGRAM_PATH).env("HOME", "/box");
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let begin = Instant::now();
+    let (before, begin) = (children_cpu(), Instant::now());
     let mut child = command.spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         // A program that doesn't read may have ended by now.
@@ -146,5 +157,15 @@ fn once(order: &Order) -> Fallible<Duration> {
     if !output.status.success() || output.stdout != order.expected.as_bytes() {
         return Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)).into());
     }
-    Ok(took)
+    Ok(Measured { took, cpu: children_cpu().saturating_sub(before) })
+}
+
+/// CPU time of all children that were waited for.
+fn children_cpu() -> Duration {
+    // SAFETY: an `rusage` of zeroes is a valid value, to be overwritten.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a live value of the right type.
+    unsafe { libc::getrusage(libc::RUSAGE_CHILDREN, &mut usage) };
+    let time = |time: libc::timeval| Duration::new(time.tv_sec.unsigned_abs(), time.tv_usec as u32 * 1_000);
+    time(usage.ru_utime) + time(usage.ru_stime)
 }

@@ -32,17 +32,18 @@ pub(crate) struct Confinement {
 impl Confinement {
     /// Everything that allocates or opens happens here, once; after fork only system calls are left.
     pub(crate) fn prepare() -> io::Result<Confinement> {
-        // SAFETY: prctl with plain integers.
-        sys::check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.into())?;
         let abi = landlock::abi();
         // Before ABI 2, Landlock forbids every rename between folders, which ordinary programs need.
         let domain = if abi >= 2 { Some(landlock::domain(abi)?) } else { None };
         let is_profiled = sys::is_filtered();
         let filter = filter::program(is_profiled);
-        if is_profiled {
+        // Without the engine's "no new privileges" the kernel wants the agent's own first. Only programs get that, so that
+        // it can be seen on the agent what the engine left out.
+        let is_inherited = is_profiled && sys::has_no_new_privileges();
+        if is_inherited {
             put_on(&filter)?;
         }
-        Ok(Confinement { filter: (!is_profiled).then_some(filter), domain, abi })
+        Ok(Confinement { filter: (!is_inherited).then_some(filter), domain, abi })
     }
 
     /// 0 where no domain is used.
@@ -52,6 +53,8 @@ impl Confinement {
 
     /// Puts the calling process under what isn't in force yet. Only async-signal-safe calls: this runs in the forked child.
     pub(crate) fn enter(&self) -> io::Result<()> {
+        // SAFETY: prctl with plain integers.
+        sys::check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.into())?;
         if let Some(domain) = &self.domain {
             // SAFETY: takes plain integers.
             sys::check(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, domain.as_raw_fd(), 0) })?;

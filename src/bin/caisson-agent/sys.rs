@@ -27,6 +27,11 @@ pub(crate) fn is_filtered() -> bool {
     unsafe { libc::prctl(libc::PR_GET_SECCOMP, 0, 0, 0, 0) == libc::SECCOMP_MODE_FILTER as i32 }
 }
 
+pub(crate) fn has_no_new_privileges() -> bool {
+    // SAFETY: takes plain integers and changes nothing.
+    unsafe { libc::prctl(libc::PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1 }
+}
+
 /// Gives every signal its default disposition, whatever was inherited, but for SIGPIPE, which is ignored: a write to a
 /// pipe that nobody reads is an error here. Blocks none.
 pub(crate) fn forget_signals() {

@@ -90,8 +90,9 @@ pub(super) fn seccomp(view: View<'_>) -> Finding {
     };
     let count = |whose: &str| view.facts.number(&format!("{whose}.Seccomp_filters"));
     let counts = count("agent").zip(count("self"));
-    // Where the kernel doesn't count filters, the program has at least as much as PID 1.
-    let has_both = counts.is_none_or(|(agent, program)| agent >= 1 && program > agent);
+    // The profile on PID 1 and both on the program, which inherits the second from PID 1 or puts it on by itself. Where the
+    // kernel doesn't count filters, the program has at least as much as PID 1.
+    let has_both = counts.is_none_or(|(agent, program)| agent >= 1 && program >= 2);
     let measured = match counts {
         Some((agent, program)) => format!("{program} filters on the program, {agent} on PID 1"),
         None => format!("mode {program} for the program, {agent} for PID 1"),
@@ -108,7 +109,7 @@ pub(super) fn seccomp(view: View<'_>) -> Finding {
     }
     SECCOMP.broken(
         measured,
-        "PID 1 has to be under the profile that the engine was given, and the program under one filter more: see that the \
+        "PID 1 has to be under the profile that the engine was given, and the program under the agent's filter as well: see that the \
          container isn't privileged, and that engine and runtime have seccomp (docker info, Security Options)",
     )
 }
