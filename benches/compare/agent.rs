@@ -88,15 +88,11 @@ fn put_on_a_filter() -> std::io::Result<()> {
     let allow =
         libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
     let program = libc::sock_fprog { len: 1, filter: std::ptr::from_ref(&allow).cast_mut() };
+    let done = |answer: libc::c_int| if answer == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) };
     // SAFETY: prctl with plain integers.
-    let without = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
+    done(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
     // SAFETY: the program points to one live instruction; the kernel copies it and doesn't write.
-    match without
-        | unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, std::ptr::from_ref(&program)) }
-    {
-        0 => Ok(()),
-        _ => Err(std::io::Error::last_os_error()),
-    }
+    done(unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, std::ptr::from_ref(&program)) })
 }
 
 #[derive(Debug)]
