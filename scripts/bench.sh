@@ -3,7 +3,7 @@
 #
 #   scripts/bench.sh [--quick] [--rounds N] [--no-page] [--busy]
 #
-# --quick     few rounds, about a minute and a half
+# --quick     few rounds, about four minutes
 # --rounds N  of the latencies (50); everything else follows from it
 # --no-page   leaves docs/performance.md and its pictures alone
 # --busy      measures although the machine has other things to do

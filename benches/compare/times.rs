@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use caisson::verdict::Verdict;
 use serde_json::{Value, json};
 
-use crate::Fallible;
 use crate::machine::cores;
 use crate::options::Options;
 use crate::report::figures::{Figures, Flips, Spread};
@@ -15,6 +14,7 @@ use crate::report::statistics::median;
 use crate::ways::bare::Bare;
 use crate::ways::lab::{Lab, Making, Plan};
 use crate::workloads::{Workload, Workloads};
+use crate::{Fallible, note};
 
 /// Long enough that a percent is more than what is lost by counting whole milliseconds, and many ticks of the scheduler.
 const SPIN_MS: f64 = 300.0;
@@ -58,7 +58,13 @@ async fn all(
     let (mut bare_ms, mut alone_ms, mut busy_ms) = (Vec::new(), Vec::new(), Vec::new());
     let runs = options.share_of(RUNS, 8);
     // What the machine itself makes of the same program, where that can be had.
-    let bare = Bare::open(&spin(SPIN_MS)?, 1).await.ok();
+    let bare = match Bare::open(&spin(SPIN_MS)?, 1).await {
+        Ok(bare) => Some(bare),
+        Err(error) => {
+            note("how steady CPU time is without a container", &error.to_string(), figures);
+            None
+        }
+    };
     for _ in 0..runs {
         if let Some(bare) = &bare {
             bare_ms.push(bare.measured(&spin(SPIN_MS)?).await?.cpu.as_secs_f64() * 1e3);
