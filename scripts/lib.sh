@@ -22,7 +22,7 @@ fail() {
 }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# part TITLE COMMAND...: says what runs and, at its end, how long it took. COMMAND is a program, or a function without `set -e`:
+# part TITLE COMMAND...: says what runs and, at its end, how long it took. COMMAND is a program, or a function that minds each status by itself:
 # `set -e` does not hold inside a function whose status is asked for.
 part() {
     local title=$1 begin=${EPOCHREALTIME/[.,]/} status=0 ms

@@ -8,7 +8,8 @@
 //!
 //! A delivery ends exactly once, because each way takes it by value. From receive to its end its visibility timeout is
 //! renewed by the [`heartbeat`]; when that fails for too long the lease is lost, which [`Delivery::lease_lost`] tells.
-//! [`Queue`] is what all of it asks of a queue; `sqs` answers that, and is the only place that names the AWS SDK.
+//! [`Queue`] is what all of it asks of a queue; `sqs` answers that. It and `letter`, which
+//! moves dead letters, are the only places here that name the AWS SDK.
 
 pub mod dead_letters;
 mod deletions;

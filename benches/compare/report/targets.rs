@@ -204,8 +204,8 @@ fn worker(figures: &Figures) -> Vec<Target> {
     };
     vec![
         target("the worker's own CPU time a job", Aim::AtMost(3.0), "ms", worker.map(|worker| worker.cpu_ms_per_job),
-            "half is spent in its own code, a third in the kernel's: for each job some five calls of the engine's API, each over a \
-             connection of its own, two requests to SQS, and the engine's events; kept connections to the engine would save some".to_owned()),
+            "half is spent in its own code, a third in the kernel's: for each job several calls of the engine's API, two requests to \
+             SQS, and the engine's events; the connections that strace counts are several a job, so keeping them may save some".to_owned()),
         target("its resident memory with 16 slots, at most", Aim::AtMost(40.0), "MiB", resident,
             "the program's own pages, and for each live container a connection with its buffers".to_owned()),
         target("SQS requests a job, by a worker with as many jobs a second as this machine can do", Aim::AtMost(0.5), "",
