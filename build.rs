@@ -24,6 +24,7 @@ fn main() {
         "src/protocol",
         "src/cgroup.rs",
         "src/network.rs",
+        "src/process.rs",
         "src/bin/caisson-agent",
     ] {
         println!("cargo:rerun-if-changed={source}");

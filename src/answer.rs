@@ -194,8 +194,9 @@ fn step_report(step: StepResult) -> StepReport {
         signal,
         cpu_time_ms: step.evidence.cpu_time_us.div_ceil(1_000),
         wall_time_ms: step.evidence.wall_time_us.div_ceil(1_000),
+        host_wait_ms: milliseconds_of(step.evidence.host_wait_us),
         memory_peak_bytes: step.evidence.memory_peak_bytes,
-        throttled_ms: step.hindrance.throttled_us.filter(|time| *time > 0).map(|time| time.div_ceil(1_000)),
+        throttled_ms: step.hindrance.throttled_us.and_then(milliseconds_of),
         stdout: stdout.text,
         stdout_base64: stdout.base64,
         stdout_total_bytes: step.evidence.stdout_total_bytes,
@@ -208,6 +209,11 @@ fn step_report(step: StepResult) -> StepReport {
         stderr_sha256: stderr.sha256.map(|sha256| sha256.to_string()),
         cached: step.cached,
     }
+}
+
+/// `None` for nothing.
+fn milliseconds_of(us: u64) -> Option<u64> {
+    (us > 0).then(|| us.div_ceil(1_000))
 }
 
 fn milliseconds(duration: Duration) -> u64 {
@@ -234,11 +240,11 @@ pub fn sentence(step: &StepResult, limits: &Limits) -> String {
         ),
         (Some(Reason::Wall), _) => format!(
             "ran for {:.2} s (with {:.2} s of CPU time), the limit is {:.2} s",
-            seconds(evidence.wall_time_us),
+            seconds(evidence.wall_time_us.saturating_sub(evidence.host_wait_us)),
             seconds(evidence.cpu_time_us),
             limits.wall_time_ms as f64 / 1e3
         ),
-        (_, _) if evidence.oom_kills > 0 => {
+        (_, _) if evidence.oom_kills > 0 || evidence.thrashed => {
             format!("needed more than its {} MiB of memory", limits.memory_bytes >> 20)
         }
         (_, _) if evidence.stdout_total_bytes > limits.output_bytes => {

@@ -22,7 +22,9 @@ impl Version {
                 cpu_time: "/sys/fs/cgroup/cpuacct/cpuacct.usage",
                 memory_now: "/sys/fs/cgroup/memory/memory.usage_in_bytes",
                 memory_peak: "/sys/fs/cgroup/memory/memory.max_usage_in_bytes",
+                memory_limit: "/sys/fs/cgroup/memory/memory.limit_in_bytes",
                 memory_events: "/sys/fs/cgroup/memory/memory.oom_control",
+                memory_stat: "/sys/fs/cgroup/memory/memory.stat",
                 kernel_memory: "/sys/fs/cgroup/memory/memory.kmem.usage_in_bytes",
                 throttling: "/sys/fs/cgroup/cpu/cpu.stat",
                 pressure: None,
@@ -31,7 +33,9 @@ impl Version {
                 cpu_time: "/sys/fs/cgroup/cpu.stat",
                 memory_now: "/sys/fs/cgroup/memory.current",
                 memory_peak: "/sys/fs/cgroup/memory.peak",
+                memory_limit: "/sys/fs/cgroup/memory.max",
                 memory_events: "/sys/fs/cgroup/memory.events",
+                memory_stat: "/sys/fs/cgroup/memory.stat",
                 kernel_memory: "/sys/fs/cgroup/memory.stat",
                 throttling: "/sys/fs/cgroup/cpu.stat",
                 pressure: Some([
@@ -87,12 +91,37 @@ pub struct Paths {
     pub cpu_time: &'static str,
     pub memory_now: &'static str,
     pub memory_peak: &'static str,
+    /// One number, or `max` on v2 where there is no limit.
+    pub memory_limit: &'static str,
     pub memory_events: &'static str,
+    pub memory_stat: &'static str,
     pub kernel_memory: &'static str,
     /// A group without a quota has zeroes in it.
     pub throttling: &'static str,
     /// Of CPU, memory and I/O. There only where the kernel accounts for pressure (not with `psi=0`), and only on v2.
     pub pressure: Option<[&'static str; 3]>,
+}
+
+/// What `memory.stat` says of the pages of files that a group has, and has had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reclaim {
+    /// What the group has of them now, in bytes: what the kernel can take back and read again.
+    pub file_bytes: u64,
+    /// How many faults had to wait for a page to be read.
+    pub major_faults: u64,
+    /// How many pages were read again after the kernel had taken them back (Linux 5.9, for v1 too).
+    pub refaults: u64,
+}
+
+impl Reclaim {
+    /// Both versions have the lines. `None` when one of them is missing.
+    pub fn parse(text: &[u8]) -> Option<Reclaim> {
+        Some(Reclaim {
+            file_bytes: field(text, b"inactive_file")?.saturating_add(field(text, b"active_file")?),
+            major_faults: field(text, b"pgmajfault")?,
+            refaults: field(text, b"workingset_refault_file")?,
+        })
+    }
 }
 
 /// A file that holds one number.
@@ -144,6 +173,22 @@ mod tests {
         // The beginning of a memory.stat, recorded on Linux 6.12.
         let stat = b"anon 1331200\nfile 0\nkernel 458752\nkernel_stack 32768\npagetables 180224\n";
         assert_eq!(Version::V2.kernel_memory(stat), Some(458_752));
+    }
+
+    #[test]
+    fn what_was_read_back_is_told_by_both_versions() {
+        // Lines of a memory.stat recorded on Linux 6.18, cgroup v1, of a Node.js program that thrashes in 96 MiB.
+        let v1 = b"cache 110592\nrss 99196928\nmapped_file 86016\npgfault 150822\npgmajfault 125806\ninactive_anon 0\n\
+            active_anon 99192832\ninactive_file 110592\nactive_file 0\nworkingset_refault_anon 0\n\
+            workingset_refault_file 3366975\ntotal_pgmajfault 125806\n";
+        let found = Reclaim { file_bytes: 110_592, major_faults: 125_806, refaults: 3_366_975 };
+        assert_eq!(Reclaim::parse(v1), Some(found));
+        // The same lines in the order of v2 (kernel documentation, admin-guide/cgroup-v2).
+        let v2 = b"anon 99192832\nfile 110592\nkernel 458752\ninactive_file 106496\nactive_file 4096\n\
+            workingset_refault_anon 0\nworkingset_refault_file 3366975\nworkingset_activate_file 12\npgfault 9\n\
+            pgmajfault 125806\n";
+        assert_eq!(Reclaim::parse(v2), Some(found));
+        assert_eq!(Reclaim::parse(b"inactive_file 106496\nactive_file 4096\npgmajfault 3\n"), None);
     }
 
     #[test]

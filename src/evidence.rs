@@ -20,7 +20,13 @@ pub struct RunEvidence {
     pub cpu_time_us: u64,
     /// Monotonic, from exec to the end of the first process (or to the kill).
     pub wall_time_us: u64,
+    /// How much of the wall time the host is behind: time in which the program could have run and had no CPU, or waited for
+    /// its image's files, as far as that is counted out.
+    pub host_wait_us: u64,
     pub memory_peak_bytes: u64,
+    /// The agent ended it because it only read its own pages back into a full memory any more, which the kernel may let go on
+    /// for minutes before it kills.
+    pub thrashed: bool,
     /// How many processes the kernel killed for want of memory during the step.
     pub oom_kills: u64,
     /// How much the program wrote, as far as the agent read: one byte over the limit where it was cut off.

@@ -8,6 +8,7 @@
 mod cache;
 mod compile;
 mod interactive;
+mod allowance;
 mod remaining;
 mod stage;
 mod step;
@@ -34,6 +35,7 @@ use witness::Witness;
 
 pub use cache::CompileCache;
 pub use interactive::Interactive;
+pub(crate) use allowance::Allowance;
 pub use remaining::Remaining;
 pub use step::StepResult;
 pub use witness::HostTime;
@@ -108,7 +110,8 @@ async fn attempt(
     remaining.at_most(Duration::from_millis(plan.longest_ms()));
     let image = sandboxes.resolve_image(&plan.image).await?;
     steps::passed!("image known");
-    let run = Run { sandboxes, plan, labels, image: &image, cache, witness: Witness::default() };
+    let (witness, allowance) = (Witness::default(), Allowance::of(plan.longest_ms()));
+    let run = Run { sandboxes, plan, labels, image: &image, cache, witness, allowance };
     let mut budget = CaptureBudget::new(plan.capture_bytes);
     let mut timing = Timing::default();
     let started = Instant::now();
@@ -137,6 +140,7 @@ struct Run<'a> {
     image: &'a ImageReport,
     cache: Option<&'a CompileCache>,
     witness: Witness,
+    allowance: Allowance,
 }
 
 /// A sandbox with the job's files in it, compiled where there is something to compile.

@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Dependencies point one way: commands → worker → pipeline → edges (queue, sandbox, config) → vocabulary.
-//! The agent, which runs as PID 1 inside the container, uses [`protocol`], [`cgroup`] and [`network`] and nothing else of
-//! this library.
+//! The agent, which runs as PID 1 inside the container, uses [`protocol`], [`cgroup`], [`process`] and [`network`] and
+//! nothing else of this library.
 #![cfg_attr(feature = "host", forbid(unsafe_code))]
 
 /// Declares modules that exist only on the host, so that the agent's build needs none of their dependencies.
@@ -23,6 +23,7 @@ macro_rules! host {
 // Vocabulary: no I/O, no async, no AWS, no Docker.
 pub mod cgroup;
 pub mod network;
+pub mod process;
 pub mod protocol;
 host! {
     pub mod capture;

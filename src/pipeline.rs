@@ -4,7 +4,7 @@
 //! reports. What goes wrong on our side is a [`Failure`], and nothing is published for it.
 
 use crate::answer::{Origin, Request};
-use crate::execute::{self, CompileCache, Remaining};
+use crate::execute::{self, Allowance, CompileCache, Remaining};
 use crate::job::{self, Bounds, Job};
 use crate::plan::{Plan, Policy};
 use crate::report::{Report, WorkerReport};
@@ -135,7 +135,8 @@ impl Pipeline {
 
     /// Who a job's containers belong to, and until when.
     pub fn labels(&self, plan: &Plan, execution_id: &str) -> Labels {
-        let longest_s = i64::try_from(plan.longest_ms() / 1_000).unwrap_or(i64::MAX / 2);
+        let longest_ms = plan.longest_ms().saturating_add(Allowance::whole_ms(plan.longest_ms()));
+        let longest_s = i64::try_from(longest_ms / 1_000).unwrap_or(i64::MAX / 2);
         Labels {
             worker: self.worker.id.clone(),
             job: plan.job_id.clone(),

@@ -75,7 +75,7 @@ const MAX_COMMANDS_BYTES: usize = 16 << 20;
 
 /// The longest that a job may take in all: a message can be held for 12 hours from its receive (SQS's `ChangeMessageVisibility`),
 /// and an hour of them is for waiting for memory, starting sandboxes and publishing.
-const LONGEST_MS: u64 = 11 * 3_600_000;
+pub(crate) const LONGEST_MS: u64 = 11 * 3_600_000;
 
 /// tmpfs keeps whole pages.
 const PAGE_BYTES: u64 = 4096;

@@ -11,7 +11,7 @@
 //!                             ◄─────────   Ready{nonce}
 //!   File, Data…  (each file)  ─────────►   written to the workspace
 //!   Step, Data…  (its stdin)  ─────────►   runs one program
-//!                             ◄─────────   Output… Ended{measurements}
+//!                             ◄─────────   Output… Waited… Ended{measurements}
 //!   Snapshot                  ─────────►   keeps the workspace as it is, restored before each further step that asks for it
 //!                             ◄─────────   Snapshotted{size}
 //!   Collect                   ─────────►
@@ -31,7 +31,7 @@ pub use hindrance::Hindrance;
 pub use seal::{SEAL, Sealer};
 
 /// Changes whenever the meaning of a frame changes. Worker and agent come from one build, so this only catches accidents.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The longest payload of a frame in bytes: room for a step's whole argv and environment (96 KiB at most) and overhead.
 pub const MAX_PAYLOAD: usize = 128 * 1024;
@@ -134,7 +134,13 @@ pub struct Step {
     pub stdin: Stdin,
     pub restore: Restore,
     pub cpu_time_us: u64,
+    /// Compared with the time that has passed, less what of the next two the host is behind.
     pub wall_time_us: u64,
+    /// For how long the host may keep the program waiting for a CPU before the agent gives up.
+    pub cpu_wait_us: u64,
+    /// Up to how long waiting for a file system isn't counted as the program's own. A program can bring that about, so what
+    /// is beyond it counts.
+    pub file_wait_us: u64,
     pub output_bytes: u64,
     pub file_size_bytes: u64,
     pub open_files: u64,
@@ -157,6 +163,8 @@ pub struct Ended {
     pub killed_processes: u64,
     /// Writable places that had no room left at the end, for bytes or for files.
     pub full_places: u64,
+    /// The agent ended it because it did nothing any more but read its own pages back into a full memory.
+    pub thrashed: bool,
     pub hindrance: Hindrance,
 }
 
@@ -213,6 +221,11 @@ pub enum Event {
     },
     Stdout(Vec<u8>),
     Stderr(Vec<u8>),
+    /// The host has kept the program waiting for so long by now, so it may be running longer than its wall time. Sent about
+    /// once a second, and only past that.
+    Waited {
+        us: u64,
+    },
     Ended(Ended),
     Snapshotted {
         size: u64,
@@ -244,6 +257,7 @@ pub mod kind {
     pub const COLLECTED_DATA: u8 = 105;
     pub const COLLECTED: u8 = 106;
     pub const FAILED: u8 = 107;
+    pub const WAITED: u8 = 108;
 }
 
 #[cfg(test)]

@@ -106,6 +106,10 @@ pub struct StepReport {
     pub cpu_time_ms: u64,
     /// Elapsed time in milliseconds, rounded up.
     pub wall_time_ms: u64,
+    /// How much of `wall_time_ms` the host kept the program waiting for a CPU or for files of its image, in milliseconds,
+    /// rounded up. It isn't counted against the wall limit. Absent when it was nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_wait_ms: Option<u64>,
     pub memory_peak_bytes: u64,
     /// For how long the step was stopped for having used up its share of CPU time, in milliseconds, rounded up; absent when
     /// it wasn't, or when the kernel doesn't tell.

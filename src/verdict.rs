@@ -20,7 +20,7 @@ pub enum Verdict {
     RuntimeError,
     /// The CPU time or the wall time was used up.
     TimeLimit,
-    /// The kernel killed something of the step for want of memory.
+    /// The kernel killed something of the step for want of memory, or would have in the end.
     MemoryLimit,
     /// A stream grew over `output_bytes`.
     OutputLimit,
@@ -138,13 +138,13 @@ impl Reason {
 /// The precedence is `memory_limit`, `time_limit`, `output_limit`, `runtime_error`, `wrong_answer`. Every figure is
 /// compared with its limit again after the step ended, so it doesn't matter who noticed first.
 pub fn judge(evidence: &RunEvidence, limits: &Limits) -> (Verdict, Option<Reason>) {
-    if evidence.oom_kills > 0 {
+    if evidence.oom_kills > 0 || evidence.thrashed {
         return (Verdict::MemoryLimit, None);
     }
     if evidence.cpu_time_us > limits.cpu_time_ms.saturating_mul(1_000) {
         return (Verdict::TimeLimit, Some(Reason::Cpu));
     }
-    if evidence.wall_time_us > limits.wall_time_ms.saturating_mul(1_000) {
+    if evidence.wall_time_us.saturating_sub(evidence.host_wait_us) > limits.wall_time_ms.saturating_mul(1_000) {
         return (Verdict::TimeLimit, Some(Reason::Wall));
     }
     if evidence.stdout_total_bytes > limits.output_bytes || evidence.stderr_total_bytes > limits.output_bytes {
@@ -234,6 +234,24 @@ mod tests {
         evidence.wall_time_us = limits.wall_time_ms * 1_000;
         evidence.stdout_total_bytes = limits.output_bytes;
         assert_eq!(judge(&evidence, &limits), (Verdict::Completed, None));
+    }
+
+    #[test]
+    fn what_the_host_kept_a_program_waiting_is_not_its_own_time() {
+        let limits = Limits::RUN;
+        let mut evidence = evidence();
+        evidence.wall_time_us = limits.wall_time_ms * 1_000 + 200_000;
+        evidence.host_wait_us = 200_000;
+        assert_eq!(judge(&evidence, &limits), (Verdict::Completed, None));
+        evidence.host_wait_us -= 1;
+        assert_eq!(judge(&evidence, &limits), (Verdict::TimeLimit, Some(Reason::Wall)));
+    }
+
+    #[test]
+    fn a_program_that_only_reads_its_pages_back_has_too_little_memory() {
+        let mut evidence = RunEvidence { ending: Ending::Signalled(9), thrashed: true, ..RunEvidence::default() };
+        evidence.cpu_time_us = u64::MAX;
+        assert_eq!(judge(&evidence, &Limits::RUN), (Verdict::MemoryLimit, None));
     }
 
     #[test]

@@ -19,6 +19,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
             "language",
             "limits",
             "network",
+            "process",
             "plan",
             "protocol",
             "rejection",
@@ -88,7 +89,7 @@ const ONE_PLACE: [(&str, &str); 12] = [
 ];
 
 /// All of this crate that the agent is built from.
-const AGENT_USES: [&str; 3] = ["cgroup", "network", "protocol"];
+const AGENT_USES: [&str; 4] = ["cgroup", "network", "process", "protocol"];
 
 const LONGEST_FILE: usize = 500;
 

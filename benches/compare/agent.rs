@@ -140,6 +140,8 @@ impl Conversation {
             restore: Restore::No,
             cpu_time_us: 10_000_000,
             wall_time_us: 10_000_000,
+            cpu_wait_us: 0,
+            file_wait_us: 0,
             output_bytes: 1 << 20,
             file_size_bytes: 1 << 20,
             open_files: 64,

@@ -174,6 +174,8 @@ fn requests() -> Vec<Request> {
         restore: Restore::Keep,
         cpu_time_us: 2_000_000,
         wall_time_us: 6_000_000,
+        cpu_wait_us: 0,
+        file_wait_us: 0,
         output_bytes: 16 << 20,
         file_size_bytes: 64 << 20,
         open_files: 256,

@@ -18,6 +18,8 @@ pub(super) fn report<'a>(
         throttled_ms: of_steps.throttled_us.map(|time| time.div_ceil(1_000)),
         throttled_periods: of_steps.throttled_periods,
         involuntary_switches: of_steps.involuntary_switches,
+        cpu_wait_ms: of_steps.cpu_wait_us.map(|time| time.div_ceil(1_000)),
+        file_wait_ms: of_steps.file_wait_us.map(|time| time.div_ceil(1_000)),
         host_pressure: PressureReport::of(host.cpu_pressure_us, host.memory_pressure_us, host.io_pressure_us),
         sandbox_pressure: PressureReport::of(
             of_steps.cpu_pressure_us,

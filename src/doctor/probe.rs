@@ -141,6 +141,8 @@ async fn look(sandbox: &mut Sandbox, what: Option<&str>) -> Result<Facts, Unansw
         restore: Restore::No,
         cpu_time_us: patience,
         wall_time_us: patience,
+        cpu_wait_us: patience,
+        file_wait_us: patience,
         output_bytes: OUTPUT_BYTES,
         file_size_bytes: 1 << 20,
         open_files: 64,

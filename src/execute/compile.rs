@@ -110,7 +110,7 @@ impl Run<'_> {
         // What a runtime needs is learnt with the first sandbox.
         let place = place.filter(|place| place.profile == confinement.profile);
         let started = Instant::now();
-        let (mut result, intact) = step::compile(&mut sandbox, command, budget).await?;
+        let (mut result, intact) = step::compile(&mut sandbox, command, &self.allowance, budget).await?;
         let kept = match result.verdict {
             Verdict::Completed => self.keep(&mut sandbox, place.as_ref().map(|place| place.cache.largest())).await?,
             _ => Kept::Nothing,

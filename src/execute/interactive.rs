@@ -3,7 +3,7 @@
 use tokio::sync::mpsc;
 
 use super::step::{broken, evidence, not_started, request};
-use super::{Run, StepResult, Witness};
+use super::{Allowance, Run, StepResult, Witness};
 use crate::capture::CaptureBudget;
 use crate::plan::{Command, Plan};
 use crate::protocol::{Restore, Stdin, StepEnding};
@@ -54,7 +54,8 @@ impl Interactive<'_> {
         labels: &Labels,
     ) -> Result<StepResult, SandboxError> {
         let image = sandboxes.resolve_image(&plan.image).await?;
-        let run = Run { sandboxes, plan, labels, image: &image, cache: None, witness: Witness::default() };
+        let (witness, allowance) = (Witness::default(), Allowance::of(plan.longest_ms()));
+        let run = Run { sandboxes, plan, labels, image: &image, cache: None, witness, allowance };
         let mut ready = run.prepare(permit, &mut CaptureBudget::new(plan.capture_bytes)).await?;
         if let Some(compile) = ready.compile.take().filter(|compile| compile.verdict == Verdict::CompileError) {
             ready.destroy();
@@ -70,7 +71,7 @@ impl Interactive<'_> {
             }
             (None, None) => return Ok(StepResult::not_run_after_breaking(1)),
         };
-        let result = self.run_in(&mut sandbox, command, restore).await;
+        let result = self.run_in(&mut sandbox, command, restore, &run.allowance).await;
         sandbox.destroy();
         result
     }
@@ -80,6 +81,7 @@ impl Interactive<'_> {
         sandbox: &mut Sandbox,
         command: &Command,
         restore: Restore,
+        allowance: &Allowance,
     ) -> Result<StepResult, SandboxError> {
         let limits = &command.limits;
         let mut result = StepResult::skipped();
@@ -87,14 +89,14 @@ impl Interactive<'_> {
             Resized::TooLittle => return Ok(StepResult::too_little_memory(limits)),
             Resized::Broken { oom, detail } => broken(sandbox, oom, &detail),
             Resized::Done => {
-                let step = request(command, restore, Stdin::Stream);
+                let step = request(command, restore, Stdin::Stream, allowance);
                 match sandbox.run_streaming(step, &mut self.stdin, self.output).await? {
                     StepOutcome::Broken { oom, detail } => broken(sandbox, oom, &detail),
                     StepOutcome::Ended(ended) => {
                         if let StepEnding::NotStarted(errno) = ended.ending {
                             result.detail = Some(not_started(command, errno));
                         }
-                        evidence(&ended)
+                        evidence(&ended, limits, allowance)?
                     }
                 }
             }

@@ -66,7 +66,7 @@ impl<'a> Stage<'a> {
             self.broken += 1;
             return Ok(StepResult::not_run_after_breaking(self.broken));
         };
-        let (result, intact) = step::test(sandbox, self.run.plan, test, self.restore, budget).await?;
+        let (result, intact) = step::test(sandbox, self.run.plan, test, self.restore, &self.run.allowance, budget).await?;
         self.untouched = false;
         if !intact {
             self.broken += 1;

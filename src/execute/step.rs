@@ -1,5 +1,8 @@
 //! One step in a live sandbox: its command and limits in, evidence judged out.
 
+use std::time::Duration;
+
+use super::Allowance;
 use crate::capture::{CaptureBudget, Captured};
 use crate::evidence::{Ending, RunEvidence};
 use crate::limits::Limits;
@@ -15,7 +18,7 @@ pub struct StepResult {
     pub verdict: Verdict,
     pub reason: Option<Reason>,
     pub evidence: RunEvidence,
-    /// What kept it from running; no verdict depends on it.
+    /// What kept it from running.
     pub hindrance: Hindrance,
     /// What the verdict leaves out, for a person.
     pub detail: Option<String>,
@@ -73,9 +76,10 @@ const NOT_EXECUTABLE: i32 = 126;
 pub(super) async fn compile(
     sandbox: &mut Sandbox,
     command: &Command,
+    allowance: &Allowance,
     budget: &mut CaptureBudget,
 ) -> Result<(StepResult, bool), SandboxError> {
-    let (mut result, intact) = run(sandbox, command, Restore::No, &[], budget, &mut |_| {}).await?;
+    let (mut result, intact) = run(sandbox, command, Restore::No, &[], allowance, budget, &mut |_| {}).await?;
     if result.verdict != Verdict::Completed {
         result.verdict = Verdict::CompileError;
     }
@@ -88,15 +92,17 @@ pub(super) async fn test(
     plan: &Plan,
     test: &PlannedTest,
     restore: Restore,
+    allowance: &Allowance,
     budget: &mut CaptureBudget,
 ) -> Result<(StepResult, bool), SandboxError> {
     let mut comparison = test.expected_stdout.as_ref().map(|expected| plan.checker.compare(expected.clone()));
-    let (mut result, intact) = run(sandbox, &test.command, restore, &test.stdin, budget, &mut |data| {
+    let mut compare = |data: &[u8]| {
         if let Some(comparison) = &mut comparison {
             comparison.push(data);
         }
-    })
-    .await?;
+    };
+    let (mut result, intact) =
+        run(sandbox, &test.command, restore, &test.stdin, allowance, budget, &mut compare).await?;
     if let Some(comparison) = comparison {
         result.evidence.output_matches = Some(comparison.finish());
         (result.verdict, result.reason) = judge(&result.evidence, &test.command.limits);
@@ -109,6 +115,7 @@ async fn run(
     command: &Command,
     restore: Restore,
     stdin: &[u8],
+    allowance: &Allowance,
     budget: &mut CaptureBudget,
     on_stdout: &mut (dyn FnMut(&[u8]) + Send),
 ) -> Result<(StepResult, bool), SandboxError> {
@@ -133,7 +140,8 @@ async fn run(
             stderr.push(data);
         }
     };
-    let outcome = sandbox.run(request(command, restore, Stdin::Bytes(stdin.len() as u64)), stdin, &mut output).await?;
+    let request = request(command, restore, Stdin::Bytes(stdin.len() as u64), allowance);
+    let outcome = sandbox.run(request, stdin, &mut output).await?;
     let (stdout, stderr) = (stdout.finish(), stderr.finish());
     budget.spend(&stdout);
     budget.spend(&stderr);
@@ -144,7 +152,7 @@ async fn run(
                 StepEnding::NotStarted(errno) => Some(not_started(command, errno)),
                 _ => None,
             };
-            (evidence(&ended), ended.hindrance, detail, true)
+            (evidence(&ended, limits, allowance)?, ended.hindrance, detail, true)
         }
         StepOutcome::Broken { oom, detail } => {
             let evidence = RunEvidence {
@@ -167,7 +175,7 @@ pub(crate) fn broken(sandbox: &Sandbox, oom: bool, detail: &str) -> RunEvidence 
 }
 
 /// The step as the agent is told it.
-pub(crate) fn request(command: &Command, restore: Restore, stdin: Stdin) -> Step {
+pub(crate) fn request(command: &Command, restore: Restore, stdin: Stdin, allowance: &Allowance) -> Step {
     let Limits { cpu_time_ms, wall_time_ms, output_bytes, file_size_bytes, open_files, stack_bytes, .. } =
         command.limits;
     Step {
@@ -177,6 +185,8 @@ pub(crate) fn request(command: &Command, restore: Restore, stdin: Stdin) -> Step
         restore,
         cpu_time_us: cpu_time_ms.saturating_mul(1_000),
         wall_time_us: wall_time_ms.saturating_mul(1_000),
+        cpu_wait_us: allowance.cpu_wait_us(),
+        file_wait_us: allowance.file_wait_us(),
         output_bytes,
         file_size_bytes,
         open_files,
@@ -184,9 +194,12 @@ pub(crate) fn request(command: &Command, restore: Restore, stdin: Stdin) -> Step
     }
 }
 
-/// What the agent measured, in the words of judgement.
-pub(crate) fn evidence(ended: &Ended) -> RunEvidence {
-    RunEvidence {
+/// What the agent measured, in the words of judgement. What the host kept the program waiting is taken off `allowance`.
+///
+/// # Errors
+/// [`SandboxError::HostBusy`] when the step was ended for nothing else than that.
+pub(crate) fn evidence(ended: &Ended, limits: &Limits, allowance: &Allowance) -> Result<RunEvidence, SandboxError> {
+    let evidence = RunEvidence {
         ending: match ended.ending {
             StepEnding::Exited(code) => Ending::Exited(code),
             StepEnding::Signalled(signal) => Ending::Signalled(signal),
@@ -195,15 +208,52 @@ pub(crate) fn evidence(ended: &Ended) -> RunEvidence {
         },
         cpu_time_us: ended.cpu_time_us,
         wall_time_us: ended.wall_time_us,
+        host_wait_us: allowance.counted_us(&ended.hindrance),
         memory_peak_bytes: ended.memory_peak_bytes,
+        thrashed: ended.thrashed,
         oom_kills: ended.oom_kills,
         stdout_total_bytes: ended.stdout_total_bytes,
         stderr_total_bytes: ended.stderr_total_bytes,
         output_matches: None,
+    };
+    let cpu_wait_us = ended.hindrance.cpu_wait_us.unwrap_or(0);
+    let was_killed = evidence.ending == Ending::Signalled(libc::SIGKILL);
+    if was_killed && cpu_wait_us > allowance.cpu_wait_us() && judge(&evidence, limits).1 == Some(Reason::Signal) {
+        return Err(SandboxError::HostBusy(Duration::from_micros(cpu_wait_us)));
     }
+    allowance.spend(evidence.host_wait_us);
+    Ok(evidence)
 }
 
 pub(crate) fn not_started(command: &Command, errno: i32) -> String {
     let program = command.argv.first().map_or("", String::as_str);
     format!("{program} could not be started: {}", std::io::Error::from_raw_os_error(errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn killed(cpu_wait_us: u64) -> Ended {
+        let hindrance = Hindrance { cpu_wait_us: Some(cpu_wait_us), ..Hindrance::default() };
+        Ended { ending: StepEnding::Signalled(libc::SIGKILL), wall_time_us: cpu_wait_us, hindrance, ..Ended::default() }
+    }
+
+    #[test]
+    fn a_program_that_the_host_kept_waiting_for_too_long_is_not_judged() {
+        let limits = Limits::RUN;
+        let allowance = || Allowance::of(limits.wall_time_ms);
+        let most_us = allowance().cpu_wait_us();
+        let error = evidence(&killed(most_us + 1), &limits, &allowance()).expect_err("the host was too busy");
+        assert!(matches!(error, SandboxError::HostBusy(_)), "{error}");
+
+        // Up to there, a signal is a signal; and so is a limit that was passed.
+        evidence(&killed(most_us), &limits, &allowance()).expect("it was killed by itself");
+        let busy = Ended { cpu_time_us: limits.cpu_time_ms * 1_000 + 1, ..killed(most_us + 1) };
+        evidence(&busy, &limits, &allowance()).expect("it used up its CPU time");
+        let idle = Ended { wall_time_us: 2 * most_us + limits.wall_time_ms * 1_000, ..killed(most_us + 1) };
+        evidence(&idle, &limits, &allowance()).expect("it waited by itself for too long, too");
+        let through = Ended { ending: StepEnding::Exited(0), ..killed(most_us + 1) };
+        evidence(&through, &limits, &allowance()).expect("it got through");
+    }
 }

@@ -46,11 +46,16 @@ impl Event {
                 ] {
                     out.u64(number);
                 }
+                out.flag(ended.thrashed);
                 for counter in ended.hindrance.counters() {
                     out.flag(counter.is_some());
                     out.u64(counter.unwrap_or(0));
                 }
                 kind::ENDED
+            }
+            Event::Waited { us } => {
+                out.u64(*us);
+                kind::WAITED
             }
             Event::Snapshotted { size } => {
                 out.u64(*size);
@@ -101,8 +106,9 @@ impl Event {
                 agent_cpu_us: input.u64()?,
                 killed_processes: input.u64()?,
                 full_places: input.u64()?,
+                thrashed: input.flag()?,
                 hindrance: {
-                    let mut counters = [None; 6];
+                    let mut counters = [None; 8];
                     for counter in &mut counters {
                         *counter = match (input.flag()?, input.u64()?) {
                             (true, value) => Some(value),
@@ -113,6 +119,7 @@ impl Event {
                     Hindrance::of_counters(counters)
                 },
             }),
+            kind::WAITED => Event::Waited { us: input.u64()? },
             kind::SNAPSHOTTED => Event::Snapshotted { size: input.u64()? },
             kind::COLLECTED_DATA => Event::Data(input.rest().to_vec()),
             kind::COLLECTED => Event::Collected,

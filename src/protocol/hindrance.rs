@@ -14,6 +14,10 @@ pub struct Hindrance {
     pub io_pressure_us: Option<u64>,
     /// How often the kernel took the CPU from one of the processes that the agent saw end.
     pub involuntary_switches: Option<u64>,
+    /// For how long no program of the step had a CPU although one could have run, throttling left out.
+    pub cpu_wait_us: Option<u64>,
+    /// For how long none had a CPU while one waited for a file system.
+    pub file_wait_us: Option<u64>,
 }
 
 impl Hindrance {
@@ -38,7 +42,7 @@ impl Hindrance {
     }
 
     /// In the order in which they stand in a frame.
-    pub(super) fn counters(&self) -> [Option<u64>; 6] {
+    pub(super) fn counters(&self) -> [Option<u64>; 8] {
         [
             self.throttled_us,
             self.throttled_periods,
@@ -46,10 +50,12 @@ impl Hindrance {
             self.memory_pressure_us,
             self.io_pressure_us,
             self.involuntary_switches,
+            self.cpu_wait_us,
+            self.file_wait_us,
         ]
     }
 
-    pub(super) fn of_counters(counters: [Option<u64>; 6]) -> Hindrance {
+    pub(super) fn of_counters(counters: [Option<u64>; 8]) -> Hindrance {
         let [
             throttled_us,
             throttled_periods,
@@ -57,6 +63,8 @@ impl Hindrance {
             memory_pressure_us,
             io_pressure_us,
             involuntary_switches,
+            cpu_wait_us,
+            file_wait_us,
         ] = counters;
         Hindrance {
             throttled_us,
@@ -65,6 +73,8 @@ impl Hindrance {
             memory_pressure_us,
             io_pressure_us,
             involuntary_switches,
+            cpu_wait_us,
+            file_wait_us,
         }
     }
 }

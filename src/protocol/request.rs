@@ -46,6 +46,8 @@ impl Request {
                 for number in [
                     step.cpu_time_us,
                     step.wall_time_us,
+                    step.cpu_wait_us,
+                    step.file_wait_us,
                     step.output_bytes,
                     step.file_size_bytes,
                     step.open_files,
@@ -91,6 +93,8 @@ impl Request {
                 },
                 cpu_time_us: input.u64()?,
                 wall_time_us: input.u64()?,
+                cpu_wait_us: input.u64()?,
+                file_wait_us: input.u64()?,
                 output_bytes: input.u64()?,
                 file_size_bytes: input.u64()?,
                 open_files: input.u64()?,

@@ -10,14 +10,14 @@ fn step() -> impl Strategy<Value = Step> {
     (
         prop::collection::vec(bytes(), 0..8),
         prop::collection::vec(bytes(), 0..8),
-        any::<[u64; 7]>(),
+        any::<[u64; 9]>(),
         any::<bool>(),
         0..3usize,
     )
         .prop_map(|(argv, env, numbers, is_streamed, restore)| Step {
             argv,
             env,
-            stdin: if is_streamed { Stdin::Stream } else { Stdin::Bytes(numbers[6]) },
+            stdin: if is_streamed { Stdin::Stream } else { Stdin::Bytes(numbers[8]) },
             restore: [Restore::No, Restore::Keep, Restore::Last][restore],
             cpu_time_us: numbers[0],
             wall_time_us: numbers[1],
@@ -25,6 +25,8 @@ fn step() -> impl Strategy<Value = Step> {
             file_size_bytes: numbers[3],
             open_files: numbers[4],
             stack_bytes: numbers[5],
+            cpu_wait_us: numbers[6],
+            file_wait_us: numbers[7],
         })
 }
 
@@ -57,7 +59,7 @@ fn event() -> impl Strategy<Value = Event> {
         }),
         bytes().prop_map(Event::Stdout),
         bytes().prop_map(Event::Stderr),
-        (ending, any::<[u64; 9]>(), any::<[Option<u64>; 6]>()).prop_map(|(ending, n, counters)| Event::Ended(Ended {
+        (ending, any::<[u64; 9]>(), any::<bool>(), any::<[Option<u64>; 8]>()).prop_map(|(ending, n, thrashed, counters)| Event::Ended(Ended {
             ending,
             cpu_time_us: n[0],
             wall_time_us: n[1],
@@ -68,8 +70,10 @@ fn event() -> impl Strategy<Value = Event> {
             agent_cpu_us: n[6],
             killed_processes: n[7],
             full_places: n[8],
+            thrashed,
             hindrance: Hindrance::of_counters(counters),
         })),
+        any::<u64>().prop_map(|us| Event::Waited { us }),
         any::<u64>().prop_map(|size| Event::Snapshotted { size }),
         bytes().prop_map(Event::Data),
         Just(Event::Collected),

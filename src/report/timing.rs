@@ -24,6 +24,13 @@ pub struct TimingReport {
     /// How often the kernel took the CPU from one of the job's processes for somebody else, another of them included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub involuntary_switches: Option<u64>,
+    /// For how long the programs could have run and had no CPU, all steps together. It isn't counted against their wall limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_wait_ms: Option<u64>,
+    /// For how long they waited for files of their image, all steps together. It isn't counted against their wall limits,
+    /// up to 30 s a step.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_wait_ms: Option<u64>,
     /// On the whole host, between the same two moments as `span_ms`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_pressure: Option<PressureReport>,

@@ -26,6 +26,8 @@ pub enum SandboxError {
     Conversation(String),
     #[error("the sandbox ended while a program ran in it, but not by the program's doing: {0}")]
     Disturbed(String),
+    #[error("the host kept the program waiting for a CPU for {:.1} s, which is too long to judge it", .0.as_secs_f32())]
+    HostBusy(Duration),
     #[error("the engine gave the sandbox a network, which it must not have; nothing was run in it")]
     Network,
     #[error("this runtime can't change the limits of a live container; jobs get more containers from now on")]
@@ -50,6 +52,7 @@ impl SandboxError {
             SandboxError::NotReady(_)
             | SandboxError::Conversation(_)
             | SandboxError::Disturbed(_)
+            | SandboxError::HostBusy(_)
             | SandboxError::Network => true,
             SandboxError::ImageMissing { .. }
             | SandboxError::ImageVolumes { .. }

@@ -147,6 +147,8 @@ fn step_payload(command: &Command) -> (usize, usize) {
         restore: Restore::No,
         cpu_time_us: 0,
         wall_time_us: 0,
+        cpu_wait_us: 0,
+        file_wait_us: 0,
         output_bytes: 0,
         file_size_bytes: 0,
         open_files: 0,

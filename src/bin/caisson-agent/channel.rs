@@ -83,11 +83,17 @@ impl Channel {
     /// Sends a frame and waits until it is written.
     pub(crate) fn send(&mut self, event: &Event) -> io::Result<()> {
         self.drain()?;
+        self.begin(event)?;
+        self.drain()
+    }
+
+    /// Starts to write a frame and waits for nothing. Only to be called when [`Self::is_idle`].
+    pub(crate) fn begin(&mut self, event: &Event) -> io::Result<()> {
         self.output.clear();
         self.output.extend_from_slice(&event.encode(self.output_sequence));
         self.output_sequence = self.output_sequence.wrapping_add(1);
         self.seal();
-        self.drain()
+        self.flush()
     }
 
     /// Reads once from a program's pipe, at most `limit` bytes, straight into a waiting frame, and starts to write it.

@@ -149,16 +149,18 @@ impl Plan<'_> {
         // half of what it was held to. CPU time is the cgroup's, and the watch is ours.
         let limits = [
             // 1 and not 0: the kernel then writes no core and starts no program to pipe it to (core(5), fs/coredump.c).
-            (libc::RLIMIT_CORE, 1),
-            (libc::RLIMIT_FSIZE, step.file_size_bytes),
-            (libc::RLIMIT_STACK, step.stack_bytes),
-            (libc::RLIMIT_MSGQUEUE, 0),
-            (libc::RLIMIT_MEMLOCK, 64 << 10),
+            (libc::RLIMIT_CORE, 1, 1),
+            (libc::RLIMIT_FSIZE, step.file_size_bytes, step.file_size_bytes),
+            // A program may raise its own: memory bounds a stack anyway, and the guards of evaluation suites fail when they
+            // can't set it.
+            (libc::RLIMIT_STACK, step.stack_bytes, sys::highest_stack()),
+            (libc::RLIMIT_MSGQUEUE, 0, 0),
+            (libc::RLIMIT_MEMLOCK, 64 << 10, 64 << 10),
             // Last: it may be below the descriptors in use.
-            (libc::RLIMIT_NOFILE, step.open_files),
+            (libc::RLIMIT_NOFILE, step.open_files, step.open_files),
         ];
-        for (resource, value) in limits {
-            let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
+        for (resource, soft, hard) in limits {
+            let limit = libc::rlimit { rlim_cur: soft.min(hard), rlim_max: hard };
             // SAFETY: the pointer is to a live structure of the right type.
             match sys::check(unsafe { libc::setrlimit(resource, &limit) }.into()) {
                 // Above the hard limit that the engine gave us: the lower one stays in force.
@@ -172,10 +174,11 @@ impl Plan<'_> {
     }
 }
 
-/// The agent ignores this one; programs expect the default. All others have it, since [`sys::forget_signals`].
+/// What the agent ignores or blocks; programs expect the default. All others have it, since [`sys::forget_signals`].
 fn reset_signals() {
     // SAFETY: the default disposition needs no handler.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    sys::unblock_ends();
 }
 
 /// What execvp would try: the name itself when it has a slash, else each folder of the program's own PATH.

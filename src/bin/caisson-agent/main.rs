@@ -26,7 +26,9 @@ mod oom;
 mod probe;
 mod step;
 mod sys;
+mod thrash;
 mod tree;
+mod waits;
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -40,6 +42,7 @@ use crate::channel::Channel;
 use crate::confine::Confinement;
 use crate::meter::Meter;
 use crate::oom::OomScore;
+use crate::waits::{Distance, Processes};
 
 /// Places other than the workspace that a program may have written to. All are tmpfs mounts of the container's own.
 const SCRATCH: [&str; 2] = ["/tmp", "/dev/shm"];
@@ -90,6 +93,10 @@ pub(crate) struct Agent {
     oom_score: OomScore,
     confinement: Confinement,
     meter: Meter,
+    processes: Processes,
+    /// Readable when a child has ended.
+    ends: OwnedFd,
+    distance: Distance,
     workspace: OwnedFd,
     scratch: Vec<OwnedFd>,
     snapshot: Option<File>,
@@ -116,6 +123,9 @@ fn prepare() -> Result<Agent, Failure> {
         oom_score,
         confinement: Confinement::prepare().attempt("prepare the program's confinement")?,
         meter: Meter::open().attempt("open the cgroup's accounts")?,
+        processes: Processes::open().attempt("open the list of processes")?,
+        ends: sys::watch_ends().attempt("watch for the end of children")?,
+        distance: Distance::new(),
         workspace: sys::open_directory(WORKSPACE).attempt("open the workspace")?,
         // A place that the container doesn't have needs no wiping.
         scratch: SCRATCH.iter().filter_map(|path| sys::open_directory(path).ok()).collect(),

@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use caisson::cgroup::{Version, number, stalled_us};
+use caisson::cgroup::{Reclaim, Version, number, stalled_us};
 use caisson::protocol::Hindrance;
 
 use crate::sys;
@@ -21,6 +21,8 @@ pub(crate) struct Meter {
     memory_now: File,
     /// Absent on kernels before 5.19 with cgroup v2.
     memory_peak: Option<File>,
+    memory_limit: Option<File>,
+    memory_stat: Option<File>,
     /// Absent under gVisor, where the kernel's kill takes the whole sandbox and is seen from outside.
     memory_events: Option<File>,
     /// Absent on old kernels and under gVisor; nothing is waited for then.
@@ -40,6 +42,8 @@ impl Meter {
             cpu_time: File::open(paths.cpu_time)?,
             memory_now: File::open(paths.memory_now)?,
             memory_peak: File::open(paths.memory_peak).ok(),
+            memory_limit: File::open(paths.memory_limit).ok(),
+            memory_stat: File::open(paths.memory_stat).ok(),
             memory_events: File::open(paths.memory_events).ok(),
             kernel_memory: File::open(paths.kernel_memory).ok(),
             throttling: File::open(paths.throttling).ok(),
@@ -67,6 +71,19 @@ impl Meter {
         self.memory_peak.as_ref().and_then(|file| read(file, number).ok()).unwrap_or(0)
     }
 
+    /// What the container may have; `None` where the kernel doesn't say.
+    pub(crate) fn memory_limit(&self) -> Option<u64> {
+        read(self.memory_limit.as_ref()?, number).ok()
+    }
+
+    /// What the kernel has taken back of the container's memory; `None` where it doesn't say.
+    pub(crate) fn reclaim(&self) -> Option<Reclaim> {
+        // 2 to 3 kB on Linux 6.18.
+        let mut text = [0; 8_192];
+        let length = sys::read_at(self.memory_stat.as_ref()?.as_raw_fd(), &mut text, 0).ok()?;
+        Reclaim::parse(&text[..length])
+    }
+
     /// What the kernel itself holds for the container, 0 where it doesn't say.
     pub(crate) fn kernel_memory(&self) -> u64 {
         let file = self.kernel_memory.as_ref();
@@ -83,20 +100,26 @@ impl Meter {
         Ok(())
     }
 
+    /// For how long the container was stopped for having used up its share of CPU time; `None` where the kernel doesn't say.
+    pub(crate) fn throttled_us(&self) -> Option<u64> {
+        self.throttling(Version::throttled_us)
+    }
+
+    fn throttling(&self, parse: fn(Version, &[u8]) -> Option<u64>) -> Option<u64> {
+        read(self.throttling.as_ref()?, |text| parse(self.version, text)).ok()
+    }
+
     /// What has kept the container from running so far; the agent's own waiting is in it, too.
     pub(crate) fn hindrance(&self) -> Hindrance {
-        let throttling = |parse: fn(Version, &[u8]) -> Option<u64>| {
-            read(self.throttling.as_ref()?, |text| parse(self.version, text)).ok()
-        };
         let [cpu_pressure_us, memory_pressure_us, io_pressure_us] =
             self.pressure.each_ref().map(|file| read(file.as_ref()?, stalled_us).ok());
         Hindrance {
-            throttled_us: throttling(Version::throttled_us),
-            throttled_periods: throttling(Version::throttled_periods),
+            throttled_us: self.throttled_us(),
+            throttled_periods: self.throttling(Version::throttled_periods),
             cpu_pressure_us,
             memory_pressure_us,
             io_pressure_us,
-            involuntary_switches: None,
+            ..Hindrance::default()
         }
     }
 

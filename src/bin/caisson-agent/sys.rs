@@ -227,14 +227,49 @@ pub(crate) fn poll(watched: &mut [libc::pollfd], timeout_ms: i32) -> io::Result<
     }
 }
 
-/// A descriptor that is readable when the process has ended. Linux 5.3.
-pub(crate) fn process_descriptor(pid: libc::pid_t) -> io::Result<OwnedFd> {
-    // SAFETY: takes plain integers.
-    owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
+/// A descriptor that is readable when a child has ended. The signal that says so is blocked for it, and so isn't thrown
+/// away though PID 1 has no handler for it.
+pub(crate) fn watch_ends() -> io::Result<OwnedFd> {
+    // SAFETY: a signal set and an action of zeroes are valid and then filled in; all pointers are to live values.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        // Children that stop and go on are no news.
+        action.sa_flags = libc::SA_NOCLDSTOP;
+        check(libc::sigaction(libc::SIGCHLD, &action, std::ptr::null_mut()).into())?;
+        let set = only_ends();
+        check(libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()).into())?;
+        owned(libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK).into())
+    }
+}
+
+/// Takes away what [`watch_ends`] has to say, so that the next end is news again.
+pub(crate) fn forget_ends(watch: &OwnedFd) -> io::Result<()> {
+    // One signal at most is pending, however many children have ended. Its structure has 128 bytes (signalfd(2)).
+    match read(watch.as_raw_fd(), &mut [0; 128]) {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// In a child: programs expect to be told of their own children's ends.
+pub(crate) fn unblock_ends() {
+    // SAFETY: the pointer is to a live value of the right type.
+    unsafe { libc::sigprocmask(libc::SIG_UNBLOCK, &only_ends(), std::ptr::null_mut()) };
+}
+
+fn only_ends() -> libc::sigset_t {
+    // SAFETY: a signal set of zeroes is valid and then emptied.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        libc::sigaddset(&mut set, libc::SIGCHLD);
+        set
+    }
 }
 
 /// A child that has ended.
 pub(crate) struct Reaped {
+    pub(crate) pid: libc::pid_t,
     pub(crate) status: i32,
     /// The highest resident size of one of its processes, in bytes.
     pub(crate) resident_peak: u64,
@@ -250,6 +285,7 @@ pub(crate) fn reap(pid: libc::pid_t) -> io::Result<Option<Reaped>> {
     // SAFETY: both pointers are to live values of the right types.
     let reaped = check(unsafe { libc::wait4(pid, &mut status, libc::WNOHANG, &mut usage) }.into())?;
     Ok((reaped != 0).then(|| Reaped {
+        pid: reaped as libc::pid_t,
         status,
         resident_peak: u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024,
         involuntary_switches: u64::try_from(usage.ru_nivcsw).unwrap_or(0),
@@ -260,6 +296,22 @@ pub(crate) fn reap(pid: libc::pid_t) -> io::Result<Option<Reaped>> {
 pub(crate) fn kill_everyone() {
     // SAFETY: takes plain integers. As PID 1 of a namespace this reaches the namespace and nothing else; `main` made sure.
     unsafe { libc::kill(-1, libc::SIGKILL) };
+}
+
+/// What this process may raise the limit of its stack to; "unlimited" where that can't be read.
+pub(crate) fn highest_stack() -> libc::rlim_t {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: the pointer is to a live structure of the right type, which an error leaves as it is.
+    unsafe { libc::getrlimit(libc::RLIMIT_STACK, &mut limit) };
+    limit.rlim_max
+}
+
+/// A number that nobody can foretell; `None` where the kernel has none to give.
+pub(crate) fn random() -> Option<u64> {
+    let mut number = [0; 8];
+    // SAFETY: the pointer and the length are those of one live buffer.
+    let count = unsafe { libc::getrandom(number.as_mut_ptr().cast(), number.len(), libc::GRND_NONBLOCK) };
+    (count == 8).then(|| u64::from_ne_bytes(number))
 }
 
 /// The agent's own CPU time in microseconds.

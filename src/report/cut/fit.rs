@@ -121,6 +121,7 @@ pub(super) fn figures(step: &StepReport) -> StepReport {
         wall_time_ms: step.wall_time_ms,
         memory_peak_bytes: step.memory_peak_bytes,
         throttled_ms: step.throttled_ms,
+        host_wait_ms: step.host_wait_ms,
         stdout: None,
         stdout_base64: None,
         stdout_total_bytes: step.stdout_total_bytes,

@@ -33,6 +33,7 @@ fn step(stdout: &[u8], stderr: &[u8]) -> StepReport {
         wall_time_ms: 23_456,
         memory_peak_bytes: 123_456_789,
         throttled_ms: None,
+        host_wait_ms: None,
         stdout: stdout.text,
         stdout_base64: stdout.base64,
         stdout_total_bytes: stdout.total_bytes,

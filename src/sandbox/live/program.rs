@@ -60,13 +60,15 @@ impl Sandbox {
         output: &mut (dyn FnMut(bool, &[u8]) + Send),
     ) -> Result<StepOutcome, SandboxError> {
         let longest = Duration::from_micros(step.wall_time_us) + self.shared.settings.patience.silence;
+        let host_wait_us = step.cpu_wait_us.saturating_add(step.file_wait_us);
         self.conduct.begins();
         if let Err(error) = self.begin(step, stdin).await {
             // Before any program ran it is ours; later, an agent that doesn't take a step any more is evidence.
             return if self.touched { self.broken(error.into()).await.map(Into::into) } else { Err(error) };
         }
         self.touched = true;
-        let mut deadline = Instant::now() + longest;
+        let started = Instant::now();
+        let mut deadline = started + longest;
         let mut is_asked = false;
         let cause = loop {
             let conversation = self.conversation.as_mut().ok_or_else(used_up)?;
@@ -84,6 +86,8 @@ impl Sandbox {
             match event {
                 Ok(Ok(Event::Stdout(data))) => output(true, &data),
                 Ok(Ok(Event::Stderr(data))) => output(false, &data),
+                // What the host is behind doesn't count against the program; past its bound, the agent ends it.
+                Ok(Ok(Event::Waited { us })) => deadline = started + longest + Duration::from_micros(us.min(host_wait_us)),
                 Ok(Ok(Event::Ended(ended))) => {
                     self.conduct.has_run(&ended);
                     return Ok(StepOutcome::Ended(ended));
