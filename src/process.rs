@@ -29,7 +29,8 @@ impl Stat {
     /// The second field is the name in brackets, which may hold anything, brackets and blanks too.
     pub fn parse(text: &[u8]) -> Option<Stat> {
         let name_end = text.iter().rposition(|&byte| byte == b')')?;
-        let mut fields = text[name_end + 1..].split(|byte| byte.is_ascii_whitespace()).filter(|field| !field.is_empty());
+        let mut fields =
+            text[name_end + 1..].split(|byte| byte.is_ascii_whitespace()).filter(|field| !field.is_empty());
         let state = match fields.next()? {
             b"R" => State::Runnable,
             b"D" => State::Uninterruptible,

@@ -23,7 +23,12 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// How many of the dead are taken in at a time: more than a container may have processes.
 const MOST_ENDED: usize = 4_096;
 
-pub(crate) fn run(agent: &mut Agent, channel: &mut Channel, step: &Step, input: Option<File>) -> Result<Ended, Failure> {
+pub(crate) fn run(
+    agent: &mut Agent,
+    channel: &mut Channel,
+    step: &Step,
+    input: Option<File>,
+) -> Result<Ended, Failure> {
     let meter = &agent.meter;
     let hindrance_before = meter.hindrance();
     let before = Before {
