@@ -15,7 +15,7 @@ fn debians_engine_on_version_one_works_but_its_runc_cant_be_told_by_its_number()
     assert_eq!(verdict(&findings, &ESCAPES), Verdict::Warning, "{findings:#?}");
     assert_eq!(verdict(&findings, &CGROUP), Verdict::Note);
     assert_eq!(verdict(&findings, &MODULE), Verdict::Note);
-    for good in [REACHABLE, RUNTIME, LIMITS, SWAP, SECCOMP, STORAGE, DISK, LIVE_RESTORE] {
+    for good in [REACHABLE, RUNTIME, LIMITS, SWAP, SECCOMP, DISK, LIVE_RESTORE] {
         assert_eq!(verdict(&findings, &good), Verdict::Good, "{}", good.id);
     }
     assert!(findings.iter().all(|finding| finding.verdict < Verdict::Broken));
@@ -31,6 +31,24 @@ fn dockers_own_engine_on_version_two_has_a_runc_with_known_escapes() {
         assert_eq!(verdict(&findings, &good), Verdict::Good, "{}", good.id);
     }
     assert_eq!(verdict(&findings, &LIVE_RESTORE), Verdict::Note);
+}
+
+#[test]
+fn a_storage_driver_that_makes_every_container_dear_is_a_warning_with_what_to_do() {
+    for (driver, expected) in [
+        ("overlay2", Verdict::Good),
+        ("overlayfs", Verdict::Good),
+        ("btrfs", Verdict::Good),
+        ("fuse-overlayfs", Verdict::Warning),
+        ("vfs", Verdict::Warning),
+        ("native", Verdict::Warning),
+    ] {
+        let findings = judge(&EngineFacts { storage_driver: driver.to_owned(), ..docker_28() }, None, None, false);
+        let finding = findings.iter().find(|finding| finding.check == STORAGE.id).expect("it is there");
+        assert_eq!((finding.verdict, finding.measured.as_str()), (expected, driver));
+        let advice = finding.advice.as_deref();
+        assert_eq!(advice.is_some_and(|advice| advice.contains("overlay2")), expected == Verdict::Warning, "{driver}");
+    }
 }
 
 #[test]
