@@ -44,7 +44,8 @@ pub enum Checker {
     /// The same lines, except for blanks at the end of a line and empty lines at the end of the output.
     Lines,
     /// Tokens; where the expected one is a number, the output's must be a number within one of the tolerances. At least
-    /// one tolerance is needed. `nan` equals `nan`, and an infinity equals the infinity of the same sign.
+    /// one tolerance is needed. Numbers are compared as they are written, by all their digits. `nan` equals `nan`, and an
+    /// infinity equals the infinity of the same sign.
     Float {
         /// The difference may be this large.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,5 +131,7 @@ impl Comparison {
     }
 }
 
+#[cfg(test)]
+mod plain;
 #[cfg(test)]
 mod tests;

@@ -28,6 +28,7 @@ pub mod protocol;
 host! {
     pub mod capture;
     pub mod checker;
+    pub mod decimal;
     pub mod evidence;
     pub mod job;
     pub mod language;

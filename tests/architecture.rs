@@ -14,6 +14,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
             "capture",
             "cgroup",
             "checker",
+            "decimal",
             "evidence",
             "job",
             "language",

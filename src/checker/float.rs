@@ -1,63 +1,73 @@
 //! Tokens, of which the numbers need only be near.
 //!
-//! As with plain tokens equal bytes are skipped unseen. Where the sides differ inside a token, the output's token is
-//! gathered (what it has so far is in the expected side's memory) and compared when it is complete. A token longer than
-//! [`LONGEST_NUMBER`] is no number, so that what is gathered stays small.
+//! As with plain tokens equal bytes are skipped unseen. Where the sides differ inside a token, the expected token decides
+//! how it goes on: if it is a number, the output's token is gathered (what it has so far is in the expected side's memory)
+//! and compared when it is complete; otherwise the rest of it is compared as text. So each token is looked at once, however
+//! the sides differ. A token longer than [`LONGEST_NUMBER`] is no number, so that what is gathered stays small.
+
+mod near;
 
 use bytes::Bytes;
 
+use self::near::{Number, Tolerances};
 use super::scan::{all_space, common_prefix, is_space, leading_space, leading_token, same_text};
 
 /// Bytes of the longest token that is read as a number.
-pub(super) const LONGEST_NUMBER: usize = 512;
+pub(super) const LONGEST_NUMBER: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(super) struct Float {
     expected: Bytes,
-    /// What lies before it is matched; while a token is gathered, the expected token's start.
+    /// What lies before it is matched; while a number is gathered, the expected token's start.
     position: usize,
     /// Whether the position is behind a token's byte that both sides share.
     in_token: bool,
-    /// The output's token so far, where it differs from the expected one; else empty.
+    inside: Inside,
+    /// The output's number so far.
     token: Vec<u8>,
-    rule: Rule,
+    tolerances: Tolerances,
+    case_sensitive: bool,
 }
 
+/// What the output is in the middle of.
 #[derive(Debug, Clone, Copy)]
-struct Rule {
-    abs: Option<f64>,
-    rel: Option<f64>,
-    case_sensitive: bool,
+enum Inside {
+    /// Anything, and both sides are alike so far.
+    Alike,
+    /// A token that differs, where a number of so many bytes is expected.
+    Number { expected: Number, length: usize },
+    /// A token that differs, where no number is expected.
+    Text,
 }
 
 impl Float {
     pub(super) fn new(expected: Bytes, abs: Option<f64>, rel: Option<f64>, case_sensitive: bool) -> Float {
-        Float { expected, position: 0, in_token: false, token: Vec::new(), rule: Rule { abs, rel, case_sensitive } }
-    }
-
-    pub(super) fn push(&mut self, mut chunk: &[u8]) -> bool {
-        loop {
-            if !self.token.is_empty() {
-                let length = leading_token(chunk).min(LONGEST_NUMBER + 1 - self.token.len());
-                self.token.extend_from_slice(&chunk[..length]);
-                chunk = &chunk[length..];
-                let complete = chunk.first().is_some_and(|byte| is_space(*byte));
-                let too_long = self.token.len() > LONGEST_NUMBER;
-                if (too_long && !self.go_on_as_text()) || (!too_long && complete && !self.settle()) {
-                    return false;
-                }
-            }
-            if chunk.is_empty() {
-                return true;
-            }
-            if self.token.is_empty() {
-                let Some(consumed) = self.walk(chunk) else { return false };
-                chunk = &chunk[consumed..];
-            }
+        Float {
+            expected,
+            position: 0,
+            in_token: false,
+            inside: Inside::Alike,
+            token: Vec::new(),
+            tolerances: Tolerances::new(abs, rel),
+            case_sensitive,
         }
     }
 
-    /// Skips what is equal, then looks at the difference. Answers how much of the chunk is done with, `None` at a mismatch.
+    pub(super) fn push(&mut self, mut chunk: &[u8]) -> bool {
+        while !chunk.is_empty() {
+            let taken = match self.inside {
+                Inside::Alike => self.walk(chunk),
+                Inside::Number { expected, length } => self.gather(chunk, expected, length),
+                Inside::Text => self.go_on_as_text(chunk),
+            };
+            let Some(taken) = taken else { return false };
+            chunk = &chunk[taken..];
+        }
+        true
+    }
+
+    /// Skips what is equal, then looks at the difference. Like the others it answers how much of the chunk is done with,
+    /// `None` at a mismatch.
     fn walk(&mut self, chunk: &[u8]) -> Option<usize> {
         let rest = &self.expected[self.position..];
         let same = common_prefix(rest, chunk);
@@ -74,8 +84,8 @@ impl Float {
                 Some(same + leading_space(chunk))
             }
             (true, Some(false)) if self.in_token => {
-                self.gather();
-                self.settle().then_some(same)
+                self.turn_back();
+                Some(same)
             }
             (true, _) => {
                 self.in_token = false;
@@ -87,87 +97,79 @@ impl Float {
             }
             (false, None) if !self.in_token => None,
             (false, _) => {
-                self.gather();
-                // A long token is text already, and gathering takes it no further than this byte.
-                if self.token.len() > LONGEST_NUMBER {
-                    self.token.push(output);
-                    return self.go_on_as_text().then_some(same + 1);
-                }
-                self.token.push(output);
-                Some(same + 1)
+                self.turn_back();
+                Some(same)
             }
         }
     }
 
-    /// Turns back to the start of the token at the position, and takes what both sides share of it as the output's.
-    /// Of a token that is too long for a number only the end is taken: it is compared as text, piece by piece.
-    fn gather(&mut self) {
+    /// Looks at the whole of the expected token that the position is in, at the first difference from it.
+    fn turn_back(&mut self) {
         let earliest = self.position.saturating_sub(LONGEST_NUMBER + 1);
         let before = &self.expected[earliest..self.position];
-        let length = if self.in_token { before.iter().rev().take_while(|byte| !is_space(**byte)).count() } else { 0 };
-        self.position -= length;
-        self.token.extend_from_slice(&self.expected[self.position..self.position + length]);
+        let shared = if self.in_token { before.iter().rev().take_while(|byte| !is_space(**byte)).count() } else { 0 };
+        let start = self.position - shared;
+        let latest = (start + LONGEST_NUMBER + 1).min(self.expected.len());
+        let length = leading_token(&self.expected[start..latest]);
         self.in_token = false;
+        self.inside = match number(&self.expected[start..start + length]) {
+            Some(expected) => {
+                self.token.clear();
+                self.token.extend_from_slice(&self.expected[start..self.position]);
+                self.position = start;
+                Inside::Number { expected, length }
+            }
+            None => Inside::Text,
+        };
     }
 
-    /// The gathered token is too long for a number: it has to be the expected one's text, and the walk goes on behind it.
-    fn go_on_as_text(&mut self) -> bool {
-        let end = self.position + self.token.len();
-        let same = self
-            .expected
-            .get(self.position..end)
-            .is_some_and(|it| same_text(it, &self.token, self.rule.case_sensitive));
+    fn gather(&mut self, chunk: &[u8], expected: Number, length: usize) -> Option<usize> {
+        let room = LONGEST_NUMBER + 1 - self.token.len();
+        let taken = leading_token(&chunk[..room.min(chunk.len())]);
+        self.token.extend_from_slice(&chunk[..taken]);
+        let goes_on = self.token.len() <= LONGEST_NUMBER && (taken == chunk.len() || self.settle(expected, length));
+        goes_on.then_some(taken)
+    }
+
+    /// The output's token is complete: compares it with the number, and stands behind both if they match.
+    fn settle(&mut self, expected: Number, length: usize) -> bool {
+        let written = &self.expected[self.position..self.position + length];
+        let output = number(&self.token);
+        self.position += length;
+        self.inside = Inside::Alike;
+        output.is_some_and(|output| self.tolerances.allow((expected, written), (output, &self.token)))
+    }
+
+    fn go_on_as_text(&mut self, chunk: &[u8]) -> Option<usize> {
+        let taken = leading_token(chunk);
+        let end = self.position + taken;
+        let expected = self.expected.get(self.position..end)?;
+        let mut same = same_text(expected, &chunk[..taken], self.case_sensitive);
         self.position = end;
-        self.in_token = true;
-        self.token.clear();
-        same
+        if taken < chunk.len() {
+            same &= !self.expected_goes_on();
+            self.inside = Inside::Alike;
+        }
+        same.then_some(taken)
     }
 
-    /// The gathered token is complete: compares it with the expected one, and stands behind both if they match.
-    fn settle(&mut self) -> bool {
-        let rest = &self.expected[self.position..];
-        let expected = &rest[..leading_token(rest)];
-        let matches = self.rule.matches(expected, &self.token);
-        self.position += expected.len();
-        self.in_token = false;
-        self.token.clear();
-        matches
+    fn expected_goes_on(&self) -> bool {
+        self.expected.get(self.position).is_some_and(|byte| !is_space(*byte))
     }
 
     pub(super) fn finish(mut self) -> bool {
-        let expected_goes_on = self.expected.get(self.position).is_some_and(|byte| !is_space(*byte));
-        if self.token.is_empty() && self.in_token && expected_goes_on {
-            self.gather();
+        if matches!(self.inside, Inside::Alike) && self.in_token && self.expected_goes_on() {
+            self.turn_back();
         }
-        (self.token.is_empty() || self.settle()) && all_space(&self.expected[self.position..])
+        let matches = match self.inside {
+            Inside::Alike => true,
+            Inside::Number { expected, length } => self.settle(expected, length),
+            Inside::Text => !self.expected_goes_on(),
+        };
+        matches && all_space(&self.expected[self.position..])
     }
 }
 
-impl Rule {
-    fn matches(&self, expected: &[u8], output: &[u8]) -> bool {
-        if expected == output {
-            return true;
-        }
-        match (number(expected), number(output)) {
-            (Some(expected), Some(output)) => self.near(expected, output),
-            (Some(_), None) => false,
-            (None, _) => same_text(expected, output, self.case_sensitive),
-        }
-    }
-
-    fn near(&self, expected: f64, output: f64) -> bool {
-        if !expected.is_finite() || !output.is_finite() {
-            return expected == output || (expected.is_nan() && output.is_nan());
-        }
-        let difference = (expected - output).abs();
-        self.abs.is_some_and(|abs| difference <= abs) || self.rel.is_some_and(|rel| difference <= rel * expected.abs())
-    }
-}
-
-/// The number that a token is: decimal, or `nan`, `inf`, `infinity` in any case. Hexadecimal ones are text.
-fn number(token: &[u8]) -> Option<f64> {
-    if token.len() > LONGEST_NUMBER {
-        return None;
-    }
-    std::str::from_utf8(token).ok()?.parse().ok()
+fn number(token: &[u8]) -> Option<Number> {
+    if token.len() > LONGEST_NUMBER { None } else { Number::parse(token) }
 }
