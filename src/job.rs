@@ -25,6 +25,7 @@ use crate::checker::Checker;
 use crate::limits::LimitsRequest;
 
 pub use crate::rejection::Rejection;
+pub use crate::whole::MAX as MAX_WHOLE_NUMBER;
 pub use content::{Content, Data, Reference, S3Object, is_bucket_name};
 pub use environment::forbidden_environment_names;
 pub(crate) use explain::shown;
@@ -49,8 +50,6 @@ pub const MAX_METADATA_DEPTH: usize = 32;
 pub const DEFAULT_CAPTURE_BYTES: u64 = 64 << 10;
 /// The largest `capture_bytes`.
 pub const MAX_CAPTURE_BYTES: u64 = 16 << 20;
-/// The largest number in a limit: beyond it JSON's readers disagree on what was written.
-pub const MAX_WHOLE_NUMBER: u64 = 1 << 53;
 
 /// What a check answers: the value, or why the job is refused.
 type Checked<T> = Result<T, Rejection>;

@@ -41,6 +41,7 @@ host! {
     pub mod strict_toml;
     pub mod trace;
     pub mod verdict;
+    pub mod whole;
 }
 
 // Edges: the outside world, each behind our own words.

@@ -29,6 +29,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
             "strict_toml",
             "trace",
             "verdict",
+            "whole",
         ],
     ),
     (

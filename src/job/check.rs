@@ -217,13 +217,8 @@ fn limits_without(
 ) -> Checked<LimitsRequest> {
     let Some(Object(request)) = message else { return Ok(LimitsRequest::default()) };
     for limit in &LIMIT_FIELDS {
-        let name = || format!("{field}.{}", limit.name);
-        match (limit.requested)(&request) {
-            Some(0) => return refuse(name(), "must be at least 1, is 0"),
-            Some(value) if value > MAX_WHOLE_NUMBER => {
-                return refuse(name(), format!("must be at most {MAX_WHOLE_NUMBER}, is {value}"));
-            }
-            _ => {}
+        if (limit.requested)(&request) == Some(0) {
+            return refuse(format!("{field}.{}", limit.name), "must be at least 1, is 0");
         }
     }
     match (request.disk_bytes, no_disk) {

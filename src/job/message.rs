@@ -18,6 +18,7 @@ use crate::limits::{LIMIT_FIELDS, Limits, LimitsRequest};
 #[schemars(title = "Caisson job, version 1")]
 pub(super) struct JobMessage {
     /// The contract's version; absent means 1.
+    #[serde(default, deserialize_with = "crate::whole::optional")]
     #[schemars(range(min = 1, max = 1))]
     pub(super) version: Option<u64>,
     /// The producer's id, echoed in the result; the key on which consumers drop duplicates.
@@ -72,6 +73,7 @@ pub(super) struct JobMessage {
     /// The limits of the compile step.
     pub(super) compile_limits: Option<Object<LimitsRequest>>,
     /// How many bytes of each stream come back in the result; absent means 65536.
+    #[serde(default, deserialize_with = "crate::whole::optional")]
     #[schemars(range(max = 16_777_216))]
     pub(super) capture_bytes: Option<u64>,
     /// A time in RFC 3339; past it the job is answered `expired` without being run.
@@ -147,6 +149,11 @@ pub(super) struct TestMessage {
 pub(super) fn schema() -> Schema {
     let generator = || SchemaSettings::draft2020_12().into_generator();
     let mut schema = generator().into_root_schema_for::<JobMessage>();
+    // Whoever leaves them out and whoever gives null are told alike what that means, by the descriptions.
+    for name in ["version", "capture_bytes"] {
+        let property = schema.pointer_mut(&format!("/properties/{name}")).and_then(|property| property.as_object_mut());
+        property.and_then(|property| property.remove("default"));
+    }
     let described = generator().into_root_schema_for::<Limits>();
     for limit in &LIMIT_FIELDS {
         let pointer = format!("/$defs/LimitsRequest/properties/{}", limit.name);
