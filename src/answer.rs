@@ -14,6 +14,7 @@ use crate::execute::{Execution, StepResult, TestResult};
 use crate::job::{InvalidJob, Job, Rejection};
 use crate::limits::Limits;
 use crate::plan::Plan;
+use crate::points;
 use crate::report::{
     CONTRACT_VERSION, Lease, LimitsReport, Report, StepReport, Stream, TestReport, Timeline, WorkerReport,
 };
@@ -171,7 +172,7 @@ impl Request {
 /// `None` when no test has points.
 fn score(tests: &[TestResult]) -> Option<f64> {
     tests.iter().any(|test| test.points.is_some()).then(|| {
-        tests.iter().filter(|test| test.step.verdict == Verdict::Accepted).filter_map(|test| test.points).sum()
+        points::sum(tests.iter().filter(|test| test.step.verdict == Verdict::Accepted).filter_map(|test| test.points))
     })
 }
 

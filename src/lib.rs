@@ -34,6 +34,7 @@ host! {
     pub mod language;
     pub mod limits;
     pub mod plan;
+    pub mod points;
     pub mod rejection;
     pub mod report;
     pub mod schema;

@@ -22,6 +22,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
             "network",
             "process",
             "plan",
+            "points",
             "protocol",
             "rejection",
             "report",

@@ -12,6 +12,7 @@ use super::{
     image, metadata, path, refuse,
 };
 use crate::limits::{LIMIT_FIELDS, LimitsRequest};
+use crate::points;
 use crate::report::CONTRACT_VERSION;
 
 pub(super) fn job(message: JobMessage) -> Checked<Job> {
@@ -160,6 +161,9 @@ fn tests(stdin: Text<'_>, messages: Option<Capped<Object<TestMessage>, { super::
             return refuse(format!("tests[{index}].id"), format!("is given twice: {}", test.id));
         }
         tests.push(test);
+    }
+    if points::sum(tests.iter().filter_map(|test| test.points)).is_infinite() {
+        return refuse("tests", "have points that add up to more than a number can hold (1.8e308)");
     }
     Ok(tests)
 }

@@ -137,7 +137,7 @@ pub(super) struct TestMessage {
     pub(super) args: Option<Capped<String, MAX_ARGUMENTS>>,
     /// On top of the job's `limits`; `disk_bytes` can only be set for the whole job.
     pub(super) limits: Option<Object<LimitsRequest>>,
-    /// Added to the result's `score` when the test is accepted.
+    /// Added to the result's `score` when the test is accepted. All points together have to be a finite number.
     #[schemars(range(min = 0))]
     pub(super) points: Option<f64>,
     /// Echoed in the result; no control characters.
