@@ -16,6 +16,7 @@ mod path;
 mod read;
 mod shape;
 mod text;
+mod time;
 
 use std::collections::BTreeMap;
 

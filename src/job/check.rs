@@ -8,8 +8,8 @@ use super::message::{FileMessage, JobMessage, TestMessage};
 use super::shape::{Capped, Object};
 use super::text::Text;
 use super::{
-    Checked, Content, DEFAULT_CAPTURE_BYTES, Environment, Isolation, Job, JobFile, MAX_CAPTURE_BYTES, MAX_WHOLE_NUMBER, Test,
-    image, metadata, path, refuse,
+    Checked, Content, DEFAULT_CAPTURE_BYTES, Environment, Isolation, Job, JobFile, MAX_CAPTURE_BYTES, Test,
+    image, metadata, path, refuse, time,
 };
 use crate::limits::{LIMIT_FIELDS, LimitsRequest};
 use crate::points;
@@ -74,7 +74,7 @@ pub(super) fn job(message: JobMessage) -> Checked<Job> {
         limits,
         compile_limits,
         capture_bytes,
-        expires_at: message.expires_at.as_deref().map(time).transpose()?,
+        expires_at: message.expires_at.as_deref().map(time::read).transpose()?,
         metadata: message.metadata,
     })
 }
@@ -228,21 +228,5 @@ fn limits_without(
     match (request.disk_bytes, no_disk) {
         (Some(_), Some(reason)) => refuse(format!("{field}.disk_bytes"), reason),
         _ => Ok(request),
-    }
-}
-
-/// A time in RFC 3339; the parser takes more forms than that, so the form is looked at first.
-fn time(text: &str) -> Checked<jiff::Timestamp> {
-    let digit = |index: usize| text.as_bytes().get(index).is_some_and(u8::is_ascii_digit);
-    let is = |index: usize, allowed: &[u8]| text.as_bytes().get(index).is_some_and(|byte| allowed.contains(byte));
-    let date_and_time = [0, 1, 2, 3, 5, 6, 8, 9, 11, 12, 14, 15, 17, 18].into_iter().all(digit)
-        && [4, 7].into_iter().all(|index| is(index, b"-"))
-        && [13, 16].into_iter().all(|index| is(index, b":"))
-        && is(10, b"Tt");
-    let zone = text.ends_with(['Z', 'z'])
-        || text.len().checked_sub(6).is_some_and(|sign| is(sign, b"+-") && is(sign + 3, b":"));
-    match text.parse() {
-        Ok(time) if date_and_time && zone => Ok(time),
-        _ => refuse("expires_at", format!("is not a time in RFC 3339: {}", shown(text))),
     }
 }
