@@ -79,12 +79,23 @@ pub(super) fn job(message: JobMessage) -> Checked<Job> {
     })
 }
 
-/// An id of a job or a test.
+/// A job's id.
 pub(super) fn id(field: &str, id: &str) -> Checked<()> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b':' | b'-');
     match (1..=128).contains(&id.len()) && id.bytes().all(allowed) {
         true => Ok(()),
         false => refuse(field, "must be 1 to 128 of A-Z, a-z, 0-9, '.', '_', ':' and '-'"),
+    }
+}
+
+/// A test's id: whatever people call their tests, as long as it stays on its line and shows what it is.
+fn test_id(field: &str, id: &str) -> Checked<()> {
+    // What makes a line of its own, and what turns the direction of the text around it.
+    let turns = |letter: char| "\u{2028}\u{2029}\u{61c}\u{200e}\u{200f}".contains(letter)
+        || ('\u{202a}'..='\u{202e}').contains(&letter) || ('\u{2066}'..='\u{2069}').contains(&letter);
+    match (1..=128).contains(&id.len()) && !id.chars().any(|letter| letter.is_control() || turns(letter)) {
+        true => Ok(()),
+        false => refuse(field, "must be 1 to 128 bytes without control characters, also those for lines and for the direction of text"),
     }
 }
 
@@ -158,7 +169,7 @@ fn tests(stdin: Text<'_>, messages: Option<Capped<Object<TestMessage>, { super::
     for (index, Object(message)) in messages.into_iter().enumerate() {
         let test = test(&format!("tests[{index}]."), message)?;
         if !ids.insert(test.id.clone()) {
-            return refuse(format!("tests[{index}].id"), format!("is given twice: {}", test.id));
+            return refuse(format!("tests[{index}].id"), format!("is given twice: {}", shown(&test.id)));
         }
         tests.push(test);
     }
@@ -169,7 +180,7 @@ fn tests(stdin: Text<'_>, messages: Option<Capped<Object<TestMessage>, { super::
 }
 
 fn test(at: &str, message: TestMessage) -> Checked<Test> {
-    id(&format!("{at}id"), &message.id)?;
+    test_id(&format!("{at}id"), &message.id)?;
     let stdin = Text {
         at,
         name: "stdin",

@@ -109,8 +109,9 @@ pub(super) struct FileMessage {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Test")]
 pub(super) struct TestMessage {
-    /// The test's name in the result, distinct within the job.
-    #[schemars(regex(pattern = "^[A-Za-z0-9._:-]{1,128}$"))]
+    /// The test's name in the result, distinct within the job: 1 to 128 bytes, without control characters, also those for lines
+    /// and for the direction of text.
+    #[schemars(length(max = 128), regex(pattern = "^[^\\u0000-\\u001F\\u007F-\\u009F\\u061C\\u200E\\u200F\\u2028-\\u202E\\u2066-\\u2069]+$"))]
     pub(super) id: String,
     /// The input; absent means empty.
     pub(super) stdin: Option<String>,

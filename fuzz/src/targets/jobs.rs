@@ -43,6 +43,12 @@ fn is_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(allowed)
 }
 
+/// Whether a character moves others: to another line, or to the other direction.
+fn is_hidden(letter: char) -> bool {
+    letter.is_control() || "\u{61c}\u{200e}\u{200f}".contains(letter)
+        || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
 fn is_metadata(text: &str) -> bool {
     text.len() <= 8_192 && serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok()
 }
@@ -80,12 +86,13 @@ fn check_job(job: &Job) {
     ids.sort_unstable();
     assert!(ids.windows(2).all(|pair| pair[0] != pair[1]), "{ids:?}");
     for test in &job.tests {
-        assert!(is_id(&test.id), "{:?}", test.id);
+        assert!((1..=128).contains(&test.id.len()) && !test.id.chars().any(is_hidden), "{:?}", test.id);
         assert!(test.args.as_deref().is_none_or(no_nul));
         assert!(test.points.is_none_or(|points| points.is_finite() && points >= 0.0));
         check_limits(&test.limits);
         assert!(test.limits.disk_bytes.is_none());
     }
+    assert!(job.tests.iter().filter_map(|test| test.points).map(|points| points / 2_048.0).sum::<f64>() < f64::MAX / 2_000.0);
     check_limits(&job.limits);
     check_limits(&job.compile_limits);
     if let Checker::Float { abs, rel, .. } = job.checker {
