@@ -229,7 +229,7 @@ impl Run<'_> {
 
     async fn write_files(&self, sandbox: &mut Sandbox) -> Result<(), SandboxError> {
         for file in &self.plan.files {
-            sandbox.write_file(&file.path, false, &file.content).await?;
+            sandbox.write_file(&file.path, file.executable, &file.content).await?;
         }
         Ok(())
     }

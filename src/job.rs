@@ -125,6 +125,8 @@ pub enum Environment {
 pub struct JobFile {
     pub path: String,
     pub content: Content,
+    /// Whether it may be run by its name; `None`: if it is a script, which its first bytes tell.
+    pub executable: Option<bool>,
 }
 
 /// One run of the program.

@@ -35,6 +35,8 @@ pub struct Command {
 pub struct PlannedFile {
     pub path: String,
     pub content: Bytes,
+    /// Whether it may be run by its name.
+    pub executable: bool,
 }
 
 /// One test of a job.
@@ -137,7 +139,9 @@ impl Plan {
             }
         };
         let planned = |file: &JobFile| {
-            Ok(PlannedFile { path: file.path.clone(), content: file.content.bytes(data)? })
+            let content = file.content.bytes(data)?;
+            let executable = file.executable.unwrap_or(content.starts_with(b"#!"));
+            Ok(PlannedFile { path: file.path.clone(), content, executable })
         };
         let files = job.files.iter().map(planned).collect::<Result<_, Rejection>>()?;
         let mut tests = Vec::with_capacity(job.tests.len());

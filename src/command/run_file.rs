@@ -73,7 +73,7 @@ fn job(config: &Config, file: &Path, args: &RunArgs) -> Result<Job, String> {
         id: "local".to_owned(),
         environment: Environment::Language(language.name.clone()),
         main: Some(name.clone()),
-        files: vec![JobFile { path: name, content: Bytes::from(content).into() }],
+        files: vec![JobFile { path: name, content: Bytes::from(content).into(), executable: None }],
         compile: None,
         run: None,
         args: args.args.clone(),

@@ -134,7 +134,7 @@ fn files(messages: Vec<Object<FileMessage>>) -> Checked<Vec<JobFile>> {
         sha256: message.content_sha256,
         };
         match content.content()? {
-            Some(content) => files.push(JobFile { path: message.path, content }),
+            Some(content) => files.push(JobFile { path: message.path, content, executable: message.executable }),
             None => return refuse(format!("{at}content"), "is missing; an empty file has an empty content"),
         }
     }

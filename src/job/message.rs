@@ -102,6 +102,8 @@ pub(super) struct FileMessage {
     /// The SHA-256 of that object.
     #[schemars(regex(pattern = "^[0-9A-Fa-f]{64}$"))]
     pub(super) content_sha256: Option<String>,
+    /// Whether the file may be run by its name; absent: if it begins with `#!`.
+    pub(super) executable: Option<bool>,
 }
 
 /// One run of the program.

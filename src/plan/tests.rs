@@ -138,3 +138,31 @@ fn a_job_that_may_outlast_any_hold_on_its_message_is_refused() {
     let rejection = rejection(job(200_000));
     assert!(rejection.starts_with("tests: ") && rejection.contains("12 hours"), "{rejection}");
 }
+
+#[test]
+fn a_file_may_be_run_by_its_name_if_it_is_a_script_or_its_job_says_so() {
+    let of = |file: serde_json::Value| {
+        let mut file = file;
+        file["path"] = "a".into();
+        let plan = plan(serde_json::json!({ "id": "1", "language": "c", "files": [file] })).expect("it can be planned");
+        plan.files[0].executable
+    };
+    assert!(of(serde_json::json!({ "content": "#!/bin/bash\n" })));
+    assert!(of(serde_json::json!({ "content_base64": "IyE=" })), "in whatever form it comes");
+    assert!(!of(serde_json::json!({ "content": "#!/bin/bash\n", "executable": false })));
+    assert!(of(serde_json::json!({ "content": "int x;", "executable": true })));
+    for plain in ["", "#", " #!/bin/bash\n", "\n#!", "int x;", "\u{feff}#!/bin/bash\n"] {
+        assert!(!of(serde_json::json!({ "content": plain })), "{plain:?}");
+    }
+
+    let sha256 = crate::sha256::Sha256::of(b"#!/bin/bash");
+    let job = serde_json::json!({
+        "id": "1", "language": "c",
+        "files": [{ "path": "a", "content_s3_uri": "s3://bucket/k", "content_sha256": sha256.to_string() }],
+    });
+    let job = job::parse(job.to_string().as_bytes()).expect("it is well formed");
+    let mut data = Data::default();
+    data.insert(sha256, "#!/bin/bash".into());
+    let plan = Plan::with_data(job, &policy(), &data).expect("it can be planned");
+    assert!(plan.files[0].executable, "what comes by way of S3 is looked at too");
+}

@@ -51,10 +51,9 @@ impl Key {
             out.number((field.get)(limits));
         }
         out.number(files.len() as u64);
-        for PlannedFile { path, content } in *files {
+        for PlannedFile { path, content, executable } in *files {
             out.text(path);
-            // No job says that a file may be run; if ever one does, it says it here.
-            out.number(0);
+            out.number((*executable).into());
             out.text(&Sha256::of(content).to_string());
         }
         Key(out.0.finish())

@@ -86,16 +86,18 @@ struct Step {
     argv: Vec<String>,
     env: BTreeMap<String, String>,
     limits: Limits,
-    files: Vec<(String, String)>,
+    /// Path, content, and whether it may be run.
+    files: Vec<(String, String, bool)>,
     capture_bytes: u64,
 }
 
 impl Step {
     fn key(&self) -> Key {
         let command = Command { argv: self.argv.clone(), env: self.env.clone(), limits: self.limits };
-        let file = |(path, content): &(String, String)| PlannedFile {
+        let file = |(path, content, executable): &(String, String, bool)| PlannedFile {
             path: path.clone(),
             content: Bytes::from(content.clone().into_bytes()),
+            executable: *executable,
         };
         let files: Vec<PlannedFile> = self.files.iter().map(file).collect();
         let (image, profile, capture_bytes) = (&self.image, &self.profile, self.capture_bytes);
@@ -112,7 +114,7 @@ fn each_part_of_a_compile_step_has_a_say() {
         argv: vec![text("gcc"), text("-O2"), text("main.c")],
         env: BTreeMap::from([(text("A"), text("1")), (text("B"), text("2"))]),
         limits: Limits::COMPILE,
-        files: vec![(text("main.c"), text("int x;")), (text("a.h"), text(""))],
+        files: vec![(text("main.c"), text("int x;"), false), (text("a.h"), text(""), false)],
         capture_bytes: 65_536,
     };
     let change = |change: &dyn Fn(&mut Step)| {
@@ -136,7 +138,8 @@ fn each_part_of_a_compile_step_has_a_say() {
         change(&|step| step.files[0].0 = text("Main.c")),
         change(&|step| step.files.swap(0, 1)),
         change(&|step| drop(step.files.pop())),
-        change(&|step| step.files.push((text("b.h"), String::new()))),
+        change(&|step| step.files.push((text("b.h"), String::new(), false))),
+        change(&|step| step.files[1].2 = true),
     ];
     for field in &LIMIT_FIELDS {
         others.push(change(&|step| (field.set)(&mut step.limits, (field.get)(&Limits::COMPILE) + 1)));
@@ -157,7 +160,8 @@ fn short() -> impl Strategy<Value = String> {
 fn step() -> impl Strategy<Value = Step> {
     let list = || prop::collection::vec(short(), 0..3);
     let pairs = || prop::collection::vec((short(), short()), 0..3);
-    (short(), short(), list(), pairs(), pairs(), 0..2u64, 0..9usize, 0..2u64).prop_map(
+    let files = || prop::collection::vec((short(), short(), any::<bool>()), 0..3);
+    (short(), short(), list(), pairs(), files(), 0..2u64, 0..9usize, 0..2u64).prop_map(
         |(image, profile, argv, env, files, capture_bytes, field, more)| {
             let mut limits = Limits::COMPILE;
             let field = &LIMIT_FIELDS[field];
@@ -184,8 +188,8 @@ proptest! {
             other.argv[1].insert(0, moved);
         } else if !step.files.is_empty() {
             let file = &mut other.files[at.index(step.files.len())];
-            let (path, content) = file.clone();
-            *file = (content, path);
+            let (path, content, executable) = file.clone();
+            *file = (content, path, executable);
         }
         prop_assert_eq!(step.key() == other.key(), step == other);
     }
