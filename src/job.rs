@@ -7,6 +7,7 @@
 mod check;
 mod command;
 mod content;
+mod envelope;
 mod environment;
 mod explain;
 mod image;
@@ -63,7 +64,7 @@ fn refuse<T>(field: impl Into<String>, reason: impl Into<String>) -> Checked<T> 
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{rejection}")]
 pub struct InvalidJob {
-    /// The job's id, where the message is JSON and has a valid one.
+    /// The job's id, where the message is JSON, has a valid one, and isn't another system's envelope.
     pub job_id: Option<String>,
     pub rejection: Rejection,
     /// The job's metadata, on the same condition.
@@ -172,9 +173,23 @@ pub fn parse(body: &[u8]) -> Result<Job, InvalidJob> {
 pub fn parse_with(body: &[u8], bounds: &Bounds) -> Result<Job, InvalidJob> {
     let text = read::text(body, bounds).map_err(|rejection| InvalidJob { job_id: None, rejection, metadata: None })?;
     read::message(text).and_then(check::job).map_err(|rejection| {
+        if let Some(rejection) = envelope::look(text) {
+            return InvalidJob { job_id: None, rejection, metadata: None };
+        }
         let (job_id, metadata) = read::what_can_be_echoed(text);
         InvalidJob { job_id, rejection, metadata }
     })
+}
+
+/// The id that the answer to a message will have, whether it holds a good job or a bad one.
+pub fn id_of(body: &[u8], bounds: &Bounds) -> Option<String> {
+    let text = read::text(body, bounds).ok()?;
+    if envelope::look(text).is_some() { None } else { read::what_can_be_echoed(text).0 }
+}
+
+/// Whether a text is what another system puts around messages. An id in it is not a job's.
+pub(crate) fn is_envelope(text: &str) -> bool {
+    envelope::look(text).is_some()
 }
 
 /// The JSON Schema of the message.

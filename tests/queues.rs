@@ -116,6 +116,42 @@ async fn what_is_no_job_is_answered_and_its_copy_is_a_dead_letter() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_envelope_of_another_system_is_told_as_such_and_copied() {
+    let (dead, outgoing) = (Queue::create("dead").await, Queue::create("results").await);
+    let incoming = Queue::create_with_dead_letters("jobs", &dead, 3).await;
+    let inner = quick();
+    let eventbridge = json!({
+        "version": "0", "id": "6a7e8feb-0000-4000-8000-000000000000", "detail-type": "JobQueued", "source": "app",
+        "account": "123456789012", "time": "2026-01-01T00:00:00Z", "region": "us-east-1", "resources": [], "detail": inner,
+    });
+    let cloudevents = json!({ "specversion": "1.0", "id": "c-1", "source": "/app", "type": "job", "data": inner });
+    let sns = json!({ "Type": "Notification", "MessageId": "m", "TopicArn": "arn:aws:sns:::t", "Message": inner.to_string() });
+    let envelopes = [eventbridge.to_string(), cloudevents.to_string(), sns.to_string()];
+    for body in &envelopes {
+        incoming.send(body).await;
+    }
+    let worker = Worker::start(&incoming, &outgoing, "worker.slots = 1").await;
+    let answers = outgoing.answers(envelopes.len(), 60).await;
+    incoming.becomes(EMPTY, 10).await;
+    worker.stop().await;
+    for answer in &answers {
+        let detail = answer.report["detail"].as_str().expect("it has a detail");
+        assert_eq!(verdict(&answer.report), "rejected");
+        assert!(answer.report["job_id"].is_null() && detail.starts_with("job: looks like a"), "{detail}");
+    }
+    dead.becomes(Counts { visible: envelopes.len(), ..EMPTY }, 5).await;
+    let mut copied = Vec::new();
+    while copied.len() < envelopes.len() {
+        let received = dead.receive(60).await;
+        copied.extend(received.iter().map(|copy| copy.body().expect("it has a body").to_owned()));
+    }
+    copied.sort();
+    let mut expected = envelopes.to_vec();
+    expected.sort();
+    assert_eq!(copied, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_copy_that_fails_holds_up_no_answer_and_is_told_once() {
     let (dead, outgoing) = (Queue::create("dead").await, Queue::create("results").await);
     let incoming = Queue::create_with_dead_letters("jobs", &dead, 3).await;

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::job;
 use crate::queue::dead_letters::{COPY, ORIGINAL, REASON};
 use crate::queue::letter::Letter;
 
@@ -27,6 +28,9 @@ impl Contents {
             let part = |name: &str| body[1][name].as_str().unwrap_or("?").to_owned();
             let pointer = Some(format!("s3://{}/{}", part("s3BucketName"), part("s3Key")));
             return Contents { pointer, ..Contents::default() };
+        }
+        if job::is_envelope(&letter.body) {
+            return Contents::default();
         }
         let text = |name: &str| body[name].as_str().map(str::to_owned);
         Contents { job_id: text("id"), language: text("language").or_else(|| text("image")), pointer: None }
@@ -95,7 +99,7 @@ pub(super) mod tests {
         assert_eq!(of(r#"{"id":"a","image":"grader:1"}"#).language.as_deref(), Some("grader:1"));
         let pointer = format!(r#"["{POINTER}",{{"s3BucketName":"b","s3Key":"k/1"}}]"#);
         assert_eq!(of(&pointer).pointer.as_deref(), Some("s3://b/k/1"));
-        for rubbish in ["", "{", "7", "[]", "[[1]]", r#"{"id":7}"#] {
+        for rubbish in ["", "{", "7", "[]", "[[1]]", r#"{"id":7}"#, r#"{"id":"e","source":"s","detail-type":"t","detail":{}}"#] {
             assert_eq!(of(rubbish), Contents::default(), "{rubbish}");
         }
     }
