@@ -158,7 +158,8 @@ pub struct RunArgs {
     /// Leave the sandbox alive afterwards, and say how to look into it.
     #[arg(long, conflicts_with = "jobs")]
     pub keep: bool,
-    /// Keep the results that are in the output file and leave out their jobs.
+    /// Keep the answers that are in the output file and leave out their jobs. What says internal_error is no answer: it is taken out
+    /// and its job is run again.
     #[arg(long, requires = "jobs")]
     pub resume: bool,
 }

@@ -2,9 +2,9 @@
 //!
 //! Results are written as they come, one whole line at a time, so an interrupted run can be resumed from its own output.
 
+mod answered;
 mod progress;
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWr
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
+use self::answered::{Answered, Line};
 use self::progress::Progress;
 use super::run_job::LOCAL_BODY_BYTES;
 use super::local::{self, Local};
@@ -21,7 +22,7 @@ use super::{FAILED, INTERRUPTED, failed};
 use crate::answer::Origin;
 use crate::cli::RunArgs;
 use crate::config::Config;
-use crate::job::{self, Bounds};
+use crate::job::Bounds;
 use crate::pipeline::{Cause, Pipeline};
 use crate::report::Report;
 use crate::retry::Retry;
@@ -44,7 +45,7 @@ pub(super) async fn run(config: &Config, jobs: &Path, args: &RunArgs) -> ExitCod
 
 async fn all(config: &Config, jobs: &Path, out: &Path, args: &RunArgs) -> Result<ExitCode, String> {
     let named = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
-    let answered = if args.resume { answered(out).await.map_err(|error| named(out, error))? } else { HashSet::new() };
+    let answered = if args.resume { read_answered(out).await.map_err(|error| named(out, error))? } else { Answered::default() };
     let total = count_lines(jobs).await.map_err(|error| named(jobs, error))?;
     let input = open_input(jobs).await.map_err(|error| named(jobs, error))?;
     let output = open_output(out, args.resume).await.map_err(|error| named(out, error))?;
@@ -54,11 +55,11 @@ async fn all(config: &Config, jobs: &Path, out: &Path, args: &RunArgs) -> Result
     let pipeline = local::pipeline(config, Local { slots, bounds, keep: false, many: true }).await.map_err(|error| error.to_string())?;
     let pipeline = Arc::new(pipeline);
     let (sender, receiver) = mpsc::channel(64);
-    let progress = Progress::new(total, answered.len());
+    let progress = Progress::new(total, answered.count);
     let writer = tokio::spawn(write(output, receiver, progress));
     let tasks = TaskTracker::new();
     let interrupted = tokio::select! {
-        outcome = feed(input, &pipeline, &answered, &tasks, &sender) => {
+        outcome = feed(input, &pipeline, answered, &tasks, &sender) => {
             outcome.map_err(|error| named(jobs, error))?;
             tasks.close();
             tokio::select! {
@@ -83,7 +84,7 @@ async fn all(config: &Config, jobs: &Path, out: &Path, args: &RunArgs) -> Result
 async fn feed(
     mut input: Box<dyn AsyncBufRead + Send + Unpin>,
     pipeline: &Arc<Pipeline>,
-    answered: &HashSet<String>,
+    mut answered: Answered,
     tasks: &TaskTracker,
     sender: &mpsc::Sender<Report>,
 ) -> std::io::Result<()> {
@@ -102,13 +103,14 @@ async fn feed(
         if line.trim_ascii().is_empty() {
             continue;
         }
-        if !answered.is_empty() && job::parse(&line).is_ok_and(|job| answered.contains(&job.id)) {
+        let named = Line::new(number, &line);
+        if answered.takes(&named) {
             continue;
         }
         let permit = pipeline.sandboxes.permit().await;
         let (pipeline, sender) = (pipeline.clone(), sender.clone());
         tasks.spawn(async move {
-            let report = answer(&pipeline, &line, number, permit).await;
+            let report = answer(&pipeline, &line, &named.name, permit).await;
             // The writer is gone only when the output is; that is told once, by it.
             let _ = sender.send(report).await;
         });
@@ -116,11 +118,11 @@ async fn feed(
 }
 
 /// One job to its answer, which in the end says so if we fail.
-async fn answer(pipeline: &Pipeline, body: &[u8], line: u64, permit: Permit) -> Report {
+async fn answer(pipeline: &Pipeline, body: &[u8], line: &str, permit: Permit) -> Report {
     let mut retry = Retry::new(FIRST_WAIT, LONGEST_WAIT);
     let mut permit = Some(permit);
     for attempt in 1.. {
-        let origin = Origin::now(Some(format!("line {line}")), attempt, None);
+        let origin = Origin::now(Some(line.to_owned()), attempt, None);
         let held = match permit.take() {
             Some(permit) => permit,
             None => pipeline.sandboxes.permit().await,
@@ -163,31 +165,9 @@ async fn write(
     Ok(failures)
 }
 
-/// The ids in an output file so far. A last line that was cut off in the middle is taken away.
-async fn answered(path: &Path) -> std::io::Result<HashSet<String>> {
-    #[derive(serde::Deserialize)]
-    struct Answered {
-        job_id: Option<String>,
-    }
-    let mut ids = HashSet::new();
-    let file = match tokio::fs::OpenOptions::new().read(true).write(true).open(path).await {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(ids),
-        Err(error) => return Err(error),
-    };
-    let mut reader = BufReader::new(file);
-    let mut whole = 0;
-    let mut line = Vec::new();
-    while reader.read_until(b'\n', &mut line).await? > 0 {
-        if !line.ends_with(b"\n") {
-            break;
-        }
-        whole += line.len() as u64;
-        ids.extend(serde_json::from_slice::<Answered>(&line).ok().and_then(|answered| answered.job_id));
-        line.clear();
-    }
-    reader.into_inner().set_len(whole).await?;
-    Ok(ids)
+async fn read_answered(out: &Path) -> std::io::Result<Answered> {
+    let out = out.to_owned();
+    tokio::task::spawn_blocking(move || Answered::read(&out)).await.map_err(std::io::Error::other)?
 }
 
 async fn count_lines(path: &Path) -> std::io::Result<Option<usize>> {

@@ -202,3 +202,108 @@ async fn a_job_that_we_cannot_run_is_answered_as_our_error_and_fails_the_command
     assert!(results["absent"]["detail"].as_str().is_some_and(|detail| detail.contains("just images nothing")));
     gone(&desk.worker, 1).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_is_run_by_its_name_in_every_sandbox_that_a_job_gets() {
+    let desk = Desk::new();
+    let tests = json!([test("1", "", "hi\n"), test("2", "", "hi\n")]);
+    let script = "#!/bin/bash\necho hi\n";
+    let named = |more: Value| crate::support::jobs::with(json!({ "run": ["./main.sh"], "tests": tests }), more);
+    let file = |executable: Value| json!([{ "path": "main.sh", "content": script, "executable": executable }]);
+    let built = |isolation: &str| {
+        let build = "#!/bin/bash\nset -e\ngcc -o main main.c\nchmod 644 build.sh\n";
+        let files = json!([
+            { "path": "main.c", "content": "#include <stdio.h>\nint main(void) { puts(\"hi\"); }" },
+            { "path": "build.sh", "content": build },
+            { "path": "bin/go", "content": "#!/bin/bash\n[ ! -x build.sh ] && exec ./main\n" },
+        ]);
+        let more = json!({ "files": files, "main": "main.c", "compile": ["./build.sh"], "run": ["bin/go"], "tests": tests });
+        c("", crate::support::jobs::with(more, json!({ "isolation": isolation })))
+    };
+    let jobs = [
+        (bash(script, named(json!({ "tests": [test("1", "", "hi\n")] }))), "accepted"),
+        (bash(script, named(json!({}))), "accepted"),
+        (bash(script, named(json!({ "isolation": "test" }))), "accepted"),
+        (bash(script, named(json!({ "files": file(true.into()) }))), "accepted"),
+        (bash(script, named(json!({ "files": file(Value::Null) }))), "accepted"),
+        (bash(script, named(json!({ "files": file(false.into()) }))), "runtime_error"),
+        (bash("echo hi", named(json!({}))), "runtime_error"),
+        (built("job"), "accepted"),
+        (built("test"), "accepted"),
+    ];
+    let bodies: Vec<Value> = jobs.iter().map(|(job, _)| job.clone()).collect();
+    let input = desk.write("jobs.jsonl", &joined(&bodies));
+    let out = desk.path("results.jsonl");
+    let ended = desk.caisson(&["run", "--jobs", &input, "--out", out.to_str().expect("it is UTF-8")], b"").await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let results: BTreeMap<String, Value> = lines_of(&out)
+        .into_iter()
+        .map(|report| (report["job_id"].as_str().expect("it has one").to_owned(), report))
+        .collect();
+    for (job, expected) in &jobs {
+        assert_eq!(verdict(&results[id(job)]), *expected, "{job:#}\n{:#}", results[id(job)]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_caisson_failed_at_is_run_again_and_has_one_answer_then() {
+    let desk = Desk::new();
+    let jobs = [bash("echo 0", json!({})), python("print(1)", json!({})), bash("echo 2", json!({}))];
+    let input = desk.write("jobs.jsonl", &joined(&jobs));
+    let out = desk.path("results.jsonl");
+    let broken = desk.write("broken.toml", "[languages.bash]\nimage = \"caisson/nothing\"\nmain = \"main.sh\"\nrun = [\"bash\", \"{main}\"]\n");
+    let arguments = ["run", "--jobs", &input, "--out", out.to_str().expect("the path is UTF-8")];
+    let ended = desk.caisson(&[&arguments[..], &["--config", &broken]].concat(), b"").await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let failed = |results: &[Value]| results.iter().filter(|report| verdict(report) == "internal_error").count();
+    let results = lines_of(&out);
+    assert_eq!((results.len(), failed(&results)), (3, 2));
+    let answer = results.into_iter().find(|report| verdict(report) == "completed").expect("one could be run");
+
+    // As long as it goes on failing, the command fails, and each line has one result.
+    let ended = desk.caisson(&[&arguments[..], &["--config", &broken, "--resume"]].concat(), b"").await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let results = lines_of(&out);
+    assert_eq!((results.len(), failed(&results)), (3, 2));
+    let ended = desk.caisson(&[&arguments[..], &["--resume"]].concat(), b"").await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let results = lines_of(&out);
+    assert_eq!((results.len(), failed(&results)), (3, 0));
+    assert!(results.contains(&answer), "what was answered is as it was");
+    assert!(results.iter().all(|report| verdict(report) == "completed"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_cannot_be_read_is_answered_once_however_often_a_run_is_resumed() {
+    let desk = Desk::new();
+    let job = bash("echo good", json!({})).to_string();
+    let too_much = bash("", json!({ "limits": { "cpu_time_ms": 99_999_999 } })).to_string();
+    let unknown = bash("", json!({ "lang": "x" })).to_string();
+    let long = bash(&format!("echo long # {}", "x".repeat(2 << 20)), json!({})).to_string();
+    let pointer = r#"["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"bucket","s3Key":"k"}]"#;
+    let lines = [&job, &too_much, &unknown, "not json", "{\"id\": \"a b\"}", "not json", &long, pointer, &job];
+    let input = desk.write("jobs.jsonl", &lines.join("\n"));
+    let out = desk.path("results.jsonl");
+    let arguments = ["run", "--jobs", &input, "--out", out.to_str().expect("the path is UTF-8"), "--resume"];
+    desk.caisson(&arguments, b"").await;
+    let first = std::fs::read(&out).expect("there is an output");
+    assert_eq!(lines_of(&out).len(), lines.len(), "two lines that are the same are two lines");
+    let ended = desk.caisson(&arguments, b"").await;
+    assert!(ended.stderr.starts_with("0 jobs") && ended.stderr.contains("9 were answered before"), "{}", ended.stderr);
+    assert_eq!(std::fs::read(&out).expect("there is an output"), first);
+
+    // Lines may come and go before the others.
+    let moved = [&lines[4..], &["[]"], &lines[..4]].concat().join("\n");
+    std::fs::write(&input, moved).expect("it can be written");
+    let ended = desk.caisson(&arguments, b"").await;
+    assert!(ended.stderr.starts_with("1 jobs"), "{}", ended.stderr);
+    // And one of two that are the same may be missing from the results.
+    let text = String::from_utf8(std::fs::read(&out).expect("there is an output")).expect("it is UTF-8");
+    let (kept, _) = text.split_once("\"line 6, ").expect("it has an answer");
+    let kept = &kept[..kept.rfind('\n').expect("it isn't the first")];
+    std::fs::write(&out, format!("{kept}\n")).expect("it can be written");
+    let missing = lines.len() + 1 - kept.lines().count();
+    let ended = desk.caisson(&arguments, b"").await;
+    assert!(ended.stderr.starts_with(&format!("{missing} jobs")), "{missing}: {}", ended.stderr);
+    assert_eq!(lines_of(&out).len(), lines.len() + 1);
+}
