@@ -75,7 +75,7 @@ async fn compiled(compiler: &str, flags: &[&str]) -> Vec<u8> {
     std::fs::write(&source, PROGRAM).expect("the source can be written");
     let mut command = tokio::process::Command::new(compiler);
     command.args(flags).arg("-o").arg(&program).arg(&source).stdin(Stdio::null()).kill_on_drop(true);
-    let output = within(60, "the compiler", command.output()).await.expect("the compiler can be run");
+    let output = within("the compiler", command.output()).await.expect("the compiler can be run");
     assert!(output.status.success(), "{compiler}: {}", String::from_utf8_lossy(&output.stderr));
     std::fs::read(&program).expect("there is a program")
 }
@@ -273,7 +273,7 @@ async fn what_an_image_says_of_itself_decides_nothing() {
         assert_eq!(stdout(&outcome) == "written\n", is_written, "{path}: {outcome:#}");
     }
 
-    gone(&lab.worker, 10).await;
+    gone(&lab.worker).await;
     let sleeping = tokio::spawn({
         let (lab, job) = (lab.clone(), run(&image, &["sleep", "60"], json!({ "limits": { "wall_time_ms": 90_000 } })));
         async move { lab.try_run(&job).await.map(drop) }
@@ -326,7 +326,7 @@ async fn the_agent_runs_as_pid_1_and_refuses_anything_else() {
     assert_eq!(verdict(&lab.run(&c("int main(void) { return 0; }", json!({}))).await), "completed");
     let script = "sleep 60 & /caisson/agent </dev/null 2>&1; echo code $?; kill -0 $! && echo the neighbour lives";
     // Another worker of this build that ends may have taken the volume away; then it is filled again.
-    let said = until(60, "the agent's refusal", async || {
+    let said = until("the agent's refusal", async || {
         let said = beside_the_agent(&lab.worker, "/caisson:ro", script).await;
         if said.contains("code 127") {
             lab.run(&c("int main(void) { return 0; }", json!({}))).await;

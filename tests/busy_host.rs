@@ -7,10 +7,11 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use support::engine::Leftovers;
-use support::process::{caisson, finish};
+use support::process::{caisson, finish_within};
 use support::unique;
 
 const COMPUTING: usize = 20;
@@ -124,7 +125,7 @@ async fn a_busy_host_changes_no_verdict() {
     let seconds = count as u64 * JOB_S;
     let _hogs = Hogs::start(folder.path(), seconds);
     let arguments = ["run", "--jobs", &jobs, "--out", &results, "--concurrency", "2"];
-    let ended = finish(caisson(&worker, &arguments), b"", seconds).await;
+    let ended = finish_within(Duration::from_secs(seconds), caisson(&worker, &arguments), b"").await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 
     let text = std::fs::read_to_string(&results).expect("there are results");

@@ -12,18 +12,15 @@ use caisson::selftest::Case;
 use serde_json::{Value, json};
 use support::cases::{self, Complaints};
 use support::engine::{Leftovers, containers_of, docker};
-use support::process::{caisson, finish};
+use support::process::{caisson, finish_within};
 use support::runtimes::{self, Under};
-use support::unique;
+use support::{PATIENCE, unique};
 
 const FOLDER: &str = "tests/cases";
 
 /// Every family has a test below, so that one that fails says which, and no test runs for long.
 const FAMILIES: [&str; 10] =
     ["processes", "time", "memory", "output", "forge", "files", "judge", "system", "quotas", "compile"];
-
-/// A whole file of jobs must be through by then. The families take 5 to 25 s each on two idle CPUs.
-const WITHIN_S: u64 = 170;
 
 /// What a run of `caisson run --jobs` left: an answer to each job, and its log.
 struct Answers {
@@ -44,7 +41,7 @@ async fn run(under: &Under, jobs: &[Value], complaints: &mut Complaints) -> Answ
     let arguments = ["run", "--jobs", &jobs_file, "--out", &results_file, "--concurrency", "2"];
     let mut command = caisson(&worker, &arguments);
     command.envs(under.environment());
-    let ended = finish(command, b"", WITHIN_S * under.patience()).await;
+    let ended = finish_within(PATIENCE * under.patience(), command, b"").await;
     if ended.code != Some(0) {
         complaints.add(format!("caisson ended with {:?}", ended.code));
     }

@@ -300,7 +300,7 @@ async fn a_program_that_breaks_its_sandbox_gets_another_with_what_was_compiled()
                 let processes = support::engine::docker(&["top", &id]).await;
                 processes.lines().any(|line| line.ends_with("./main")).then_some(())
             };
-            support::until(30, "the program", is_waiting).await;
+            support::until("the program", is_waiting).await;
             support::engine::kill_agent(&id).await;
         };
         let job = c(source, more());
@@ -308,7 +308,7 @@ async fn a_program_that_breaks_its_sandbox_gets_another_with_what_was_compiled()
         assert_eq!(is_cached(&report), expected, "{report:#}");
         assert_eq!(of_test(&report, "1")["reason"], "sandbox", "{report:#}");
         assert_eq!(of_test(&report, "2")["verdict"], "completed", "{report:#}");
-        support::engine::gone(&lab.worker, 30).await;
+        support::engine::gone(&lab.worker).await;
     }
     lab.close().await;
 }

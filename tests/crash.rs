@@ -33,26 +33,26 @@ async fn dies_at(point: &str, expected: Expected) {
 
     let mut first = Worker::spawn(&incoming, &outgoing, MORE, &[("CAISSON_CRASH_AT", point)]);
     first.leaves_the_volume();
-    assert_eq!(first.ended(60).await, None, "{point} was never passed:\n{}", first.log());
+    assert_eq!(first.ended().await, None, "{point} was never passed:\n{}", first.log());
     assert!(first.log().contains(&format!("ended at {point}")), "{}", first.log());
     let second = if point == "created" {
         // Not started, it has nobody in it who would see that the worker is gone. The next worker of that name removes it.
         Worker::start_as(&first.name, &incoming, &outgoing, MORE).await
     } else {
-        gone(&first.name, 10).await;
+        gone(&first.name).await;
         Worker::start(&incoming, &outgoing, MORE).await
     };
     if point == "created" {
         let second_log = second.log();
         assert!(second_log.contains("removed an orphan"), "{second_log}");
     }
-    let mut answers = outgoing.answers(1, 60).await;
-    incoming.becomes(EMPTY, 60).await;
+    let mut answers = outgoing.answers(1).await;
+    incoming.becomes(EMPTY).await;
     let name = second.name.clone();
     second.stop().await;
     // Nobody is left to publish: what isn't here now never comes.
     let further = outgoing.counts().await.visible;
-    answers.extend(outgoing.answers(further, 10).await);
+    answers.extend(outgoing.answers(further).await);
     let reports: Vec<&Value> = answers.iter().map(|answer| &answer.report).collect();
 
     assert!(expected.results.contains(&reports.len()), "{point}: {reports:#?}");
@@ -119,12 +119,12 @@ async fn a_worker_that_dies_when_its_container_is_removed_loses_nothing() {
     incoming.send_job(&bash("echo out", json!({}))).await;
     let mut first = Worker::spawn(&incoming, &outgoing, MORE, &[("CAISSON_CRASH_AT", "removed")]);
     first.leaves_the_volume();
-    assert_eq!(first.ended(60).await, None, "{}", first.log());
-    gone(&first.name, 10).await;
+    assert_eq!(first.ended().await, None, "{}", first.log());
+    gone(&first.name).await;
     let second = Worker::start(&incoming, &outgoing, MORE).await;
-    incoming.becomes(EMPTY, 60).await;
+    incoming.becomes(EMPTY).await;
     second.stop().await;
-    let answers = outgoing.answers(outgoing.counts().await.visible, 10).await;
+    let answers = outgoing.answers(outgoing.counts().await.visible).await;
     assert!((1..=2).contains(&answers.len()), "{answers:#?}");
     let unflagged = answers.iter().filter(|answer| answer.report["attempt"] == 1).count();
     assert!(unflagged <= 1 && answers.iter().all(|answer| verdict(&answer.report) == "completed"), "{answers:#?}");
@@ -141,11 +141,11 @@ async fn a_job_that_kills_every_worker_that_runs_it_is_answered_once_by_internal
     let (report, last) = loop {
         let mut worker = Worker::spawn(&incoming, &outgoing, MORE, &[("CAISSON_CRASH_AT", "first_frame")]);
         worker.leaves_the_volume();
-        let answered = until(60, "a death or an answer", async || {
+        let answered = until("a death or an answer", async || {
             if worker.has_ended() {
                 return Some(None);
             }
-            outgoing.answers(outgoing.counts().await.visible, 10).await.pop().map(Some)
+            outgoing.answers(outgoing.counts().await.visible).await.pop().map(Some)
         })
         .await;
         match answered {
@@ -156,7 +156,7 @@ async fn a_job_that_kills_every_worker_that_runs_it_is_answered_once_by_internal
     };
     assert_eq!((report["job_id"].as_str(), verdict(&report)), (Some(id(&job)), "internal_error"), "{report:#}");
     assert_eq!((deaths, &report["attempt"]), (2, &json!(3)), "it is not run on its last attempt: {report:#}");
-    incoming.becomes(EMPTY, 30).await;
+    incoming.becomes(EMPTY).await;
     last.stop().await;
     assert_eq!((outgoing.counts().await, incoming.counts().await), (EMPTY, EMPTY), "there is no second answer");
     let Counts { in_flight, delayed, .. } = dead.counts().await;
@@ -174,7 +174,7 @@ async fn a_crash_point_that_is_none_is_named() {
     let arguments = ["worker", "--config", file.to_str().expect("the path is UTF-8")];
     let mut command = caisson(&unique("nowhere"), &arguments);
     command.env("CAISSON_CRASH_AT", "nowhere");
-    let ended = finish(command, b"", 60).await;
+    let ended = finish(command, b"").await;
     assert!(ended.stderr.contains("nowhere is no point"), "{}", ended.stderr);
 }
 

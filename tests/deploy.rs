@@ -18,22 +18,22 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(project().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-async fn run(program: &str, arguments: &[&str], seconds: u64) -> Ended {
+async fn run(program: &str, arguments: &[&str]) -> Ended {
     let mut command = Command::new(program);
     command.args(arguments).current_dir(project()).kill_on_drop(true);
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-    finish(command, b"", seconds).await
+    finish(command, b"").await
 }
 
 async fn python(arguments: &[&str]) -> String {
     let program = project().join(".tools/venv/bin/python");
-    let ended = run(program.to_str().expect("the path is UTF-8"), arguments, 150).await;
+    let ended = run(program.to_str().expect("the path is UTF-8"), arguments).await;
     assert_eq!(ended.code, Some(0), "{}:\n{}", arguments.join(" "), ended.stderr);
     ended.text().to_owned()
 }
 
 async fn is_here(program: &str) -> bool {
-    within(10, program, Command::new("sh").args(["-c", &format!("command -v {program}")]).output())
+    within(program, Command::new("sh").args(["-c", &format!("command -v {program}")]).output())
         .await
         .is_ok_and(|output| output.status.success())
 }
@@ -71,7 +71,7 @@ async fn accepted(variables: &BTreeMap<String, String>) {
     let file = project().join("deploy/host/caisson.toml");
     let mut command = caisson("deploy", &["config", "check", "--config", file.to_str().expect("the path is UTF-8")]);
     command.envs(variables);
-    let ended = finish(command, b"", 60).await;
+    let ended = finish(command, b"").await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 
@@ -100,7 +100,7 @@ async fn installed() -> (tempfile::TempDir, PathBuf) {
     let mut command = Command::new(install);
     // A link would do for the test and not for `install`; the binary is copied.
     command.arg(env!("CARGO_BIN_EXE_caisson")).env("DESTDIR", &root);
-    let ended = finish(command, b"", 120).await;
+    let ended = finish(command, b"").await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     (folder, root)
 }
@@ -125,12 +125,12 @@ async fn the_units_are_valid_and_expose_little() {
         // The threshold is in tenths: docs/operations.md promises 1.5 for the worker.
         let most = if unit == "caisson.service" { 15 } else { 20 };
         let arguments = ["security", "--offline=true", &format!("--threshold={most}"), &file];
-        let ended = run("systemd-analyze", &arguments, 60).await;
+        let ended = run("systemd-analyze", &arguments).await;
         assert_eq!(ended.code, Some(0), "{unit} is exposed by more than {most} tenths:\n{}", ended.text());
     }
     for unit in ["caisson.service", "caisson-launch.service"] {
         let file = here.path().join(unit);
-        let ended = run("systemd-analyze", &["verify", file.to_str().expect("the path is UTF-8")], 60).await;
+        let ended = run("systemd-analyze", &["verify", file.to_str().expect("the path is UTF-8")]).await;
         // Units that are not on this machine are no fault of these.
         let complaints: Vec<&str> = ended
             .stderr

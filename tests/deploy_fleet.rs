@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use support::jobs::bash;
 use support::queue::{EMPTY, Queue, client};
 use support::worker::Worker;
-use support::{unique, within};
+use support::{PATIENCE, unique, within};
 use tokio::process::Command;
 use tokio::task::JoinSet;
 
@@ -27,8 +27,6 @@ const TRACK_IN: usize = 15;
 /// The test's own bounds: from nothing, and as many as two CPUs can start in time.
 const CEILING: usize = 4;
 const JOBS: usize = 48;
-/// A loaded machine takes several times as long as an idle one.
-const LIMIT: Duration = Duration::from_secs(300);
 
 /// The scaling policy, as `tests/deploy/template.py policy` reads it from the template.
 #[derive(Debug, Deserialize)]
@@ -98,7 +96,7 @@ fn project() -> &'static Path {
 async fn python(arguments: &[&str]) -> String {
     let mut command = Command::new(project().join(".tools/venv/bin/python"));
     let run = command.args(arguments).current_dir(project()).kill_on_drop(true).output();
-    let output = within(120, &arguments.join(" "), run).await.expect("scripts/tools.sh sqs deploy has been run");
+    let output = within(&arguments.join(" "), run).await.expect("scripts/tools.sh sqs deploy has been run");
     assert!(output.status.success(), "{}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("its output is UTF-8")
 }
@@ -134,7 +132,7 @@ impl Fleet {
 
     async fn end(mut self) {
         self.become_of(0).await;
-        while let Some(stopped) = within(90, "the last workers' end", self.stopping.join_next()).await {
+        while let Some(stopped) = within("the last workers' end", self.stopping.join_next()).await {
             stopped.expect("a worker ends well");
         }
     }
@@ -204,7 +202,7 @@ async fn follow() {
         if samples.len() > 1 && counts == EMPTY && desired == 0 && fleet.running.is_empty() {
             break;
         }
-        assert!(begin.elapsed() < LIMIT, "the fleet didn't come to rest: {samples:#?}");
+        assert!(begin.elapsed() < PATIENCE, "the fleet didn't come to rest: {samples:#?}");
     }
     fleet.end().await;
 
@@ -227,7 +225,7 @@ async fn follow() {
     assert!(std::fs::read_to_string(&plot).expect("there is a plot").contains("</svg>"));
 
     // Everything was answered, and the queue never grew again once all was sent: no worker that left gave up a job.
-    for answer in outgoing.answers(JOBS, 30).await {
+    for answer in outgoing.answers(JOBS).await {
         wanted.remove(answer.report["job_id"].as_str().expect("each has an id"));
     }
     assert!(wanted.is_empty(), "not answered: {wanted:?}");

@@ -21,9 +21,9 @@ async fn broken_by(weaken: fn(&mut Value)) -> BTreeSet<&'static str> {
     let worker = unique("doctor");
     let _leftovers = Leftovers::of(&worker);
     let settings = settings(&worker);
-    let opened = within(60, "open the engine", Sandboxes::open_weakened(settings.clone(), weaken)).await;
+    let opened = within("open the engine", Sandboxes::open_weakened(settings.clone(), weaken)).await;
     let sandboxes = opened.unwrap_or_else(|error| panic!("{error}"));
-    let seen = within(120, "a look around", examine_sandbox(&sandboxes, &worker)).await;
+    let seen = within("a look around", examine_sandbox(&sandboxes, &worker)).await;
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("there is a kernel");
     let asked = sandbox::Asked {
         host_kernel: kernel.trim_end().to_owned(),
@@ -31,7 +31,7 @@ async fn broken_by(weaken: fn(&mut Value)) -> BTreeSet<&'static str> {
         ..probe::asked(&settings, sandboxes.are_pinned())
     };
     let findings = sandbox::judge(&seen, &asked);
-    within(60, "close the sandboxes", sandboxes.close()).await;
+    within("close the sandboxes", sandboxes.close()).await;
     assert_eq!(containers_of(&worker).await, Vec::<String>::new(), "containers were left behind");
     for finding in &findings {
         assert!(finding.verdict == Verdict::Good || finding.advice.is_some(), "{finding:?}");
@@ -226,7 +226,7 @@ async fn a_container_that_cant_start_is_one_finding_with_the_engines_reason() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_reports_every_area_as_json() {
     let worker = unique("doctor");
-    let ended = finish(caisson(&worker, &["doctor", "--json"]), b"", 120).await;
+    let ended = finish(caisson(&worker, &["doctor", "--json"]), b"").await;
     let findings: Value =
         serde_json::from_slice(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {}", ended.stderr));
     let findings = findings.as_array().expect("it is an array");
@@ -246,13 +246,13 @@ async fn the_command_reports_every_area_as_json() {
 async fn the_image_that_was_made_to_look_around_in_goes_with_the_sandboxes() {
     let worker = unique("doctor");
     let _leftovers = Leftovers::of(&worker);
-    let opened = within(60, "open the engine", Sandboxes::open(settings(&worker))).await;
+    let opened = within("open the engine", Sandboxes::open(settings(&worker))).await;
     let sandboxes = opened.unwrap_or_else(|error| panic!("{error}"));
-    let seen = within(120, "a look around", examine_sandbox(&sandboxes, &worker)).await;
+    let seen = within("a look around", examine_sandbox(&sandboxes, &worker)).await;
     assert!(matches!(seen, sandbox::Probe::Told(_)), "{seen:?}");
-    let image = within(60, "the image", sandboxes.bare_image()).await.unwrap_or_else(|error| panic!("{error}"));
+    let image = within("the image", sandboxes.bare_image()).await.unwrap_or_else(|error| panic!("{error}"));
     docker(&["image", "inspect", &image.reference]).await;
-    within(60, "close the sandboxes", sandboxes.close()).await;
+    within("close the sandboxes", sandboxes.close()).await;
     try_docker(&["image", "inspect", &image.reference]).await.expect_err("the image is gone");
 }
 
@@ -260,7 +260,7 @@ async fn the_image_that_was_made_to_look_around_in_goes_with_the_sandboxes() {
 async fn an_engine_that_isnt_there_is_broken_and_the_rest_is_looked_at_all_the_same() {
     let mut command = caisson(&unique("doctor"), &["doctor"]);
     command.env("CAISSON_SANDBOX_ENGINE_SOCKET", "/nonexistent/docker.sock");
-    let ended = finish(command, b"", 60).await;
+    let ended = finish(command, b"").await;
     assert_eq!(ended.code, Some(1));
     assert!(ended.text().contains("/nonexistent/docker.sock"), "{}", ended.text());
     for area in ["engine\n", "kernel\n", "timing\n", "queues\n"] {
@@ -274,7 +274,7 @@ async fn strict_counts_warnings() {
     let run = async |arguments: &[&str]| {
         let mut command = caisson(&unique("doctor"), arguments);
         command.env("CAISSON_WORKER_SLOTS", "512");
-        finish(command, b"", 120).await.code
+        finish(command, b"").await.code
     };
     assert_eq!(run(&["doctor", "--strict"]).await, Some(1));
 }

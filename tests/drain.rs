@@ -5,20 +5,18 @@ mod support;
 
 use serde_json::{Value, json};
 use support::ec2::{Ec2, GROUP, HOOK, Health, INSTANCE};
-use support::engine::{gone, running_container_of};
-use support::jobs::{bash, id, test, verdict};
+use support::engine::{holding, let_go, nothing_left_of};
+use support::jobs::{bash, held, held_at_most, id, test, verdict};
 use support::proxy::Proxy;
 use support::queue::{Answer, Counts, EMPTY, Queue};
 use support::until;
 use support::worker::Worker;
 
 /// On the instance, looking each second; messages stay away for longer than any test lasts.
-const ON: &str = "instance.metadata = \"on\"\ninstance.poll_interval_s = 1\nqueue.visibility_timeout_s = 600";
+const ON: &str = "instance.metadata = \"on\"\ninstance.poll_interval_s = 1\nqueue.visibility_timeout_s = 3600";
 
-/// A job that runs for `seconds`, and would be allowed to for `limit_s`.
-fn job(seconds: u64, limit_s: u64) -> Value {
-    let limits = json!({ "wall_time_ms": limit_s * 1_000 });
-    bash(&format!("sleep {seconds}; echo done"), json!({ "limits": limits, "tests": [test("1", "", "done\n")] }))
+fn quick() -> Value {
+    bash("echo done", json!({ "tests": [test("1", "", "done\n")] }))
 }
 
 async fn queues() -> (Queue, Queue) {
@@ -31,7 +29,7 @@ async fn worker(ec2: &Ec2, incoming: &Queue, outgoing: &Queue, more: &str) -> Wo
 
 /// Waits until the worker's log has these words.
 async fn says(worker: &Worker, words: &str) {
-    until(30, words, async || worker.log().contains(words).then_some(())).await;
+    until(words, async || worker.log().contains(words).then_some(())).await;
 }
 
 /// The lines of the log with these words.
@@ -39,9 +37,9 @@ fn lines(worker: &Worker, words: &str) -> usize {
     worker.log().lines().filter(|line| line.contains(words)).count()
 }
 
-async fn ends_well(worker: &mut Worker, seconds: u64) {
-    assert_eq!(worker.ended(seconds).await, Some(0), "{}", worker.log());
-    gone(&worker.name, 1).await;
+async fn ends_well(worker: &mut Worker) {
+    assert_eq!(worker.ended().await, Some(0), "{}", worker.log());
+    nothing_left_of(&worker.name).await;
 }
 
 fn about(answer: &Answer) -> (&str, &str, u64) {
@@ -57,23 +55,25 @@ fn about(answer: &Answer) -> (&str, &str, u64) {
 async fn after_a_spot_notice_what_fits_is_finished_and_the_rest_goes_to_another_worker_within_seconds() {
     let (ec2, (incoming, outgoing)) = (Ec2::start().await, queues().await);
     // 105 of the two minutes are for jobs. The long one might take all of them; the short one is sure to fit.
-    let (short, long) = (job(15, 60), job(20, 200));
+    let (short, long) = (held_at_most(90), held_at_most(200));
     incoming.send_job(&short).await;
     incoming.send_job(&long).await;
     let mut first = worker(&ec2, &incoming, &outgoing, "worker.slots = 2").await;
-    incoming.becomes(Counts { in_flight: 2, ..EMPTY }, 20).await;
-    running_container_of(&first.name).await;
+    let of_short = holding(&first.name, &short).await;
+    holding(&first.name, &long).await;
 
     ec2.interrupt_in(120);
-    incoming.becomes(Counts { visible: 1, in_flight: 1, ..EMPTY }, 8).await;
-    assert_eq!(outgoing.counts().await, EMPTY, "neither job has had the time to end");
+    incoming.becomes(Counts { visible: 1, in_flight: 1, ..EMPTY }).await;
+    assert_eq!(outgoing.counts().await, EMPTY, "neither job has ended");
     assert_eq!(lines(&first, "stopping: finishing the jobs that run"), 1, "{}", first.log());
     let elsewhere = Ec2::start().await;
     let second = worker(&elsewhere, &incoming, &outgoing, "worker.slots = 1").await;
-    ends_well(&mut first, 60).await;
+    let_go(&of_short).await;
+    let_go(&holding(&second.name, &long).await).await;
+    ends_well(&mut first).await;
 
-    let answers = outgoing.answers(2, 90).await;
-    incoming.becomes(EMPTY, 10).await;
+    let answers = outgoing.answers(2).await;
+    incoming.becomes(EMPTY).await;
     second.stop().await;
     assert_eq!((answers.len(), outgoing.counts().await), (2, EMPTY));
     let mut answered: Vec<_> = answers.iter().map(about).collect();
@@ -89,8 +89,8 @@ async fn an_idle_worker_ends_at_a_notice_and_takes_nothing_more() {
     let mut worker = worker(&ec2, &incoming, &outgoing, "worker.slots = 1").await;
     ec2.interrupt_in(120);
     says(&worker, "stopping: finishing the jobs that run").await;
-    ends_well(&mut worker, 30).await;
-    incoming.send_job(&job(0, 10)).await;
+    ends_well(&mut worker).await;
+    incoming.send_job(&quick()).await;
     assert_eq!(incoming.counts().await, Counts { visible: 1, ..EMPTY });
     // Nothing to abort, nothing given back: one line says why it stopped and until when.
     assert_eq!(lines(&worker, "giving back"), 0, "{}", worker.log());
@@ -101,14 +101,14 @@ async fn an_idle_worker_ends_at_a_notice_and_takes_nothing_more() {
 async fn a_message_that_the_last_long_poll_brings_after_sigterm_is_given_straight_back() {
     let (incoming, outgoing) = queues().await;
     let proxy = Proxy::start().await;
-    let more = "worker.slots = 1\nqueue.visibility_timeout_s = 600";
-    let variables = [("CAISSON_QUEUE_WAIT_TIME_S", "15"), ("AWS_ENDPOINT_URL", proxy.endpoint.as_str())];
+    let more = "worker.slots = 1\nqueue.visibility_timeout_s = 3600";
+    let variables = [("CAISSON_QUEUE_WAIT_TIME_S", "20"), ("AWS_ENDPOINT_URL", proxy.endpoint.as_str())];
     let mut worker = Worker::start_with(&incoming, &outgoing, more, &variables).await;
-    until(30, "a long poll", async || (proxy.requests("ReceiveMessage") > 0).then_some(())).await;
+    until("a long poll", async || (proxy.requests("ReceiveMessage") > 0).then_some(())).await;
     worker.signal(libc::SIGTERM);
     says(&worker, "stopping: finishing the jobs that run").await;
-    incoming.send_job(&job(0, 10)).await;
-    ends_well(&mut worker, 30).await;
+    incoming.send_job(&quick()).await;
+    ends_well(&mut worker).await;
     assert_eq!(incoming.counts().await, Counts { visible: 1, ..EMPTY });
     assert_eq!(outgoing.counts().await, EMPTY);
     let messages = incoming.receive(60).await;
@@ -121,20 +121,21 @@ async fn a_message_that_the_last_long_poll_brings_after_sigterm_is_given_straigh
 async fn a_lifecycle_action_is_kept_waiting_while_jobs_run_and_completed_once_after_the_last() {
     let (ec2, (incoming, outgoing)) = (Ec2::start().await, queues().await);
     // Longer than a Spot notice would allow: here there is time.
-    let running = job(12, 200);
+    let running = held_at_most(200);
     incoming.send_job(&running).await;
     let mut worker = worker(&ec2, &incoming, &outgoing, "worker.slots = 1").await;
-    running_container_of(&worker.name).await;
+    let container = holding(&worker.name, &running).await;
     // As when the state is announced before the hook waits.
     ec2.refuse("RecordLifecycleActionHeartbeat", 1);
     ec2.refuse("CompleteLifecycleAction", 2);
     ec2.terminate();
-    ec2.called("RecordLifecycleActionHeartbeat", 4, 30).await;
+    ec2.called("RecordLifecycleActionHeartbeat", 4).await;
     assert_eq!(ec2.calls("CompleteLifecycleAction"), [], "the job is still running");
     assert_eq!(outgoing.counts().await, EMPTY);
-    ends_well(&mut worker, 60).await;
+    let_go(&container).await;
+    ends_well(&mut worker).await;
 
-    let answers = outgoing.answers(1, 10).await;
+    let answers = outgoing.answers(1).await;
     assert_eq!(about(&answers[0]), (id(&running), "accepted", 1));
     assert_eq!(incoming.counts().await, EMPTY);
     let log = worker.log();
@@ -157,16 +158,17 @@ async fn a_lifecycle_action_is_kept_waiting_while_jobs_run_and_completed_once_af
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rebalance_recommendation_drains_where_that_is_wanted() {
     let (ec2, (incoming, outgoing)) = (Ec2::start().await, queues().await);
-    let running = job(4, 200);
+    let running = held_at_most(200);
     incoming.send_job(&running).await;
     let more = "worker.slots = 1\ninstance.on_rebalance = \"drain\"";
     let mut worker = worker(&ec2, &incoming, &outgoing, more).await;
-    running_container_of(&worker.name).await;
+    let container = holding(&worker.name, &running).await;
     ec2.recommend_rebalance();
     says(&worker, "rebalance recommendation").await;
-    incoming.send_job(&job(0, 10)).await;
-    ends_well(&mut worker, 60).await;
-    let answers = outgoing.answers(1, 10).await;
+    incoming.send_job(&quick()).await;
+    let_go(&container).await;
+    ends_well(&mut worker).await;
+    let answers = outgoing.answers(1).await;
     assert_eq!(
         about(&answers[0]),
         (id(&running), "accepted", 1),
@@ -182,9 +184,9 @@ async fn a_rebalance_recommendation_is_only_told_of_by_default() {
     ec2.recommend_rebalance();
     says(&worker, "a rebalance recommendation came").await;
     let asked = ec2.asked();
-    until(20, "further looks", async || (ec2.asked() > asked + 6).then_some(())).await;
-    incoming.send_job(&job(0, 10)).await;
-    assert_eq!(outgoing.answers(1, 30).await.len(), 1);
+    until("further looks", async || (ec2.asked() > asked + 6).then_some(())).await;
+    incoming.send_job(&quick()).await;
+    assert_eq!(outgoing.answers(1).await.len(), 1);
     assert_eq!(lines(&worker, "rebalance"), 1, "{}", worker.log());
     worker.stop().await;
 }
@@ -213,16 +215,21 @@ async fn the_instance_is_protected_from_scale_in_while_there_are_jobs_and_not_af
         (wanted.len() >= count).then_some(wanted)
     };
     // The first call is for a protection that an earlier worker may have left, and refused; it is made again.
-    assert_eq!(until(30, "no protection to begin with", async || set(1)).await, [false]);
-    incoming.send_job(&job(8, 60)).await;
-    assert_eq!(until(30, "protection while busy", async || set(2)).await, [false, true]);
-    assert_eq!(until(60, "no protection while idle", async || set(3)).await, [false, true, false]);
-    incoming.send_job(&job(8, 60)).await;
-    assert_eq!(until(30, "protection while busy again", async || set(4)).await, [false, true, false, true]);
+    assert_eq!(until("no protection to begin with", async || set(1)).await, [false]);
+    let (first, second) = (held(), held());
+    incoming.send_job(&first).await;
+    assert_eq!(until("protection while busy", async || set(2)).await, [false, true]);
+    let_go(&holding(&worker.name, &first).await).await;
+    assert_eq!(until("no protection while idle", async || set(3)).await, [false, true, false]);
+    incoming.send_job(&second).await;
+    assert_eq!(until("protection while busy again", async || set(4)).await, [false, true, false, true]);
+    let container = holding(&worker.name, &second).await;
     worker.signal(libc::SIGTERM);
-    ends_well(&mut worker, 60).await;
+    says(&worker, "stopping: finishing the jobs that run").await;
+    let_go(&container).await;
+    ends_well(&mut worker).await;
     assert_eq!(set(5), Some(vec![false, true, false, true, false]));
-    assert_eq!(outgoing.answers(2, 10).await.len(), 2);
+    assert_eq!(outgoing.answers(2).await.len(), 2);
     assert_eq!(ec2.calls("DescribeAutoScalingInstances"), [], "the group has been named");
     assert_eq!(lines(&worker, "change the protection"), 1, "a failure is told of once: {}", worker.log());
 }
@@ -232,24 +239,24 @@ async fn a_metadata_service_that_hangs_or_fails_stops_nothing_and_is_told_of_onc
     let (ec2, (incoming, outgoing)) = (Ec2::start().await, queues().await);
     ec2.becomes(Health::Hangs);
     let mut worker = worker(&ec2, &incoming, &outgoing, "worker.slots = 1").await;
-    incoming.send_job(&job(0, 10)).await;
-    assert_eq!(outgoing.answers(1, 30).await.len(), 1);
+    incoming.send_job(&quick()).await;
+    assert_eq!(outgoing.answers(1).await.len(), 1);
     says(&worker, "the instance metadata service can't be asked").await;
     let asked = ec2.asked();
     ec2.becomes(Health::Broken);
-    until(30, "further looks", async || (ec2.asked() > asked + 3).then_some(())).await;
-    incoming.send_job(&job(0, 10)).await;
-    assert_eq!(outgoing.answers(1, 30).await.len(), 1);
+    until("further looks", async || (ec2.asked() > asked + 3).then_some(())).await;
+    incoming.send_job(&quick()).await;
+    assert_eq!(outgoing.answers(1).await.len(), 1);
     assert_eq!(lines(&worker, "the instance metadata service can't be asked"), 1, "{}", worker.log());
 
     ec2.becomes(Health::Well);
     says(&worker, "the instance metadata service answers again").await;
     // A token that is no longer good is replaced, and what comes then is seen.
     ec2.forget_tokens();
-    until(20, "a refused token", async || (ec2.unauthorised() > 0).then_some(())).await;
+    until("a refused token", async || (ec2.unauthorised() > 0).then_some(())).await;
     ec2.interrupt_in(120);
     says(&worker, "Spot interruption notice").await;
-    ends_well(&mut worker, 30).await;
+    ends_well(&mut worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -261,8 +268,9 @@ async fn where_the_metadata_service_is_switched_off_nobody_asks_it() {
         let more = format!("worker.slots = 1\ninstance.poll_interval_s = 1\n{more}");
         let worker = Worker::start_with(&incoming, &outgoing, &more, &variables).await;
         ec2.interrupt_in(120);
-        incoming.send_job(&job(2, 10)).await;
-        assert_eq!(outgoing.answers(1, 30).await.len(), 1);
+        // Twice as long as a look at the metadata would be away.
+        incoming.send_job(&bash("sleep 2", json!({ "limits": { "wall_time_ms": 240_000 } }))).await;
+        assert_eq!(outgoing.answers(1).await.len(), 1);
         assert_eq!(ec2.asked(), 0);
         worker.stop().await;
     }

@@ -6,8 +6,8 @@ mod support;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::engine::running_container_of;
-use support::jobs::{bash, id, test, verdict};
+use support::engine::{holding, let_go};
+use support::jobs::{bash, held, id, test, verdict};
 use support::proxy::{Fault, Proxy};
 use support::queue::{Counts, EMPTY, Queue};
 use support::until;
@@ -17,30 +17,30 @@ async fn queues() -> (Queue, Queue) {
     (Queue::create("jobs").await, Queue::create("results").await)
 }
 
-/// A job whose program runs for that long before it gives the right answer.
-fn slow(seconds: u64) -> Value {
-    let source = format!("sleep {seconds}; echo done");
-    bash(&source, json!({ "limits": { "wall_time_ms": 120_000 }, "tests": [test("1", "", "done\n")] }))
+fn quick() -> Value {
+    bash("echo done", json!({ "tests": [test("1", "", "done\n")] }))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_two_workers_get_at_once_is_answered_by_both_and_alike() {
     let (incoming, outgoing) = queues().await;
-    let job = slow(6);
+    let job = held();
     incoming.send_job(&job).await;
     // An earlier receipt of ours: with it the message is made visible while a worker has it.
     let earlier = incoming.receive(0).await.pop().expect("the message is there");
     let more = "worker.slots = 1\nqueue.visibility_timeout_s = 60";
     let first = Worker::start(&incoming, &outgoing, more).await;
-    running_container_of(&first.name).await;
+    let of_first = holding(&first.name, &job).await;
     let handle = earlier.receipt_handle().expect("a received message has a handle");
     let showing = incoming.client.change_message_visibility().queue_url(&incoming.url).receipt_handle(handle);
     showing.visibility_timeout(0).send().await.expect("its visibility can be changed");
     let second = Worker::start(&incoming, &outgoing, more).await;
-    running_container_of(&second.name).await;
+    let of_second = holding(&second.name, &job).await;
+    let_go(&of_first).await;
+    let_go(&of_second).await;
 
-    let answers = outgoing.answers(2, 60).await;
-    incoming.becomes(EMPTY, 20).await;
+    let answers = outgoing.answers(2).await;
+    incoming.becomes(EMPTY).await;
     first.stop().await;
     second.stop().await;
     assert_eq!(outgoing.counts().await, EMPTY);
@@ -58,16 +58,18 @@ async fn a_job_that_two_workers_get_at_once_is_answered_by_both_and_alike() {
 async fn a_silence_shorter_than_the_visibility_timeout_costs_nothing() {
     let (incoming, outgoing) = queues().await;
     let proxy = Proxy::start().await;
-    incoming.send_job(&slow(14)).await;
-    let more = "worker.slots = 1\nqueue.visibility_timeout_s = 30";
+    let job = held();
+    incoming.send_job(&job).await;
+    let more = "worker.slots = 1\nqueue.visibility_timeout_s = 60";
     let worker = Worker::behind(&proxy, &incoming, &outgoing, more).await;
-    running_container_of(&worker.name).await;
-    // The first heartbeat is due after ten seconds; it gets no answer, and one of those after it does.
+    let container = holding(&worker.name, &job).await;
+    // The first heartbeat is due after twenty seconds; it gets no answer, and one of those after it does.
     proxy.black_hole(true);
-    until(40, "a heartbeat that got no answer", async || worker.log().contains("heartbeat").then_some(())).await;
+    until("a heartbeat that got no answer", async || worker.log().contains("heartbeat").then_some(())).await;
     proxy.black_hole(false);
-    let answers = outgoing.answers(1, 60).await;
-    incoming.becomes(EMPTY, 20).await;
+    let_go(&container).await;
+    let answers = outgoing.answers(1).await;
+    incoming.becomes(EMPTY).await;
     worker.stop().await;
     assert_eq!((answers.len(), outgoing.counts().await), (1, EMPTY));
     let report = &answers[0].report;
@@ -85,9 +87,9 @@ async fn refusals_of_any_kind_are_waited_out() {
             proxy.fail(operation, Fault::Answered(status), 2);
         }
     }
-    incoming.send_job(&slow(0)).await;
-    let answers = outgoing.answers(1, 90).await;
-    incoming.becomes(EMPTY, 60).await;
+    incoming.send_job(&quick()).await;
+    let answers = outgoing.answers(1).await;
+    incoming.becomes(EMPTY).await;
     worker.stop().await;
     for operation in ["ReceiveMessage", "SendMessageBatch", "DeleteMessageBatch"] {
         assert_eq!(proxy.hits(operation), 4, "{operation}");
@@ -110,11 +112,11 @@ async fn answers_that_are_cut_off_or_drip_or_come_late_do_no_harm() {
     proxy.fail("DeleteMessageBatch", Fault::CutAfter(40), 1);
     proxy.fail("DeleteMessageBatch", Fault::HalfClosed, 1);
     proxy.fail("DeleteMessageBatch", Fault::Drips(pieces), 1);
-    let job = slow(0);
+    let job = quick();
     incoming.send_job(&job).await;
-    let answers = outgoing.answers(1, 90).await;
-    incoming.becomes(EMPTY, 90).await;
-    until(60, "every fault", async || (proxy.hits("ReceiveMessage") == faults.len()).then_some(())).await;
+    let answers = outgoing.answers(1).await;
+    incoming.becomes(EMPTY).await;
+    until("every fault", async || (proxy.hits("ReceiveMessage") == faults.len()).then_some(())).await;
     worker.stop().await;
     assert_eq!((answers.len(), outgoing.counts().await), (1, EMPTY), "a deletion is tried again, not the job");
     assert_eq!((answers[0].report["job_id"].as_str(), verdict(&answers[0].report)), (Some(id(&job)), "accepted"));
@@ -125,14 +127,16 @@ async fn answers_that_are_cut_off_or_drip_or_come_late_do_no_harm() {
 async fn a_message_that_comes_to_a_worker_that_is_stopping_is_given_straight_back() {
     let (incoming, outgoing) = queues().await;
     let proxy = Proxy::start().await;
-    let more = "worker.slots = 1\nqueue.visibility_timeout_s = 600";
-    let mut worker = Worker::behind(&proxy, &incoming, &outgoing, more).await;
-    proxy.fail("ReceiveMessage", Fault::Late(Duration::from_secs(3)), 1);
-    until(20, "a long poll under way", async || (proxy.hits("ReceiveMessage") == 1).then_some(())).await;
+    proxy.fail("ReceiveMessage", Fault::Held, usize::MAX);
+    let more = "worker.slots = 1\nqueue.visibility_timeout_s = 3600";
+    let variables = [("CAISSON_QUEUE_WAIT_TIME_S", "20"), ("AWS_ENDPOINT_URL", proxy.endpoint.as_str())];
+    let mut worker = Worker::start_with(&incoming, &outgoing, more, &variables).await;
+    until("a long poll under way", async || (proxy.hits("ReceiveMessage") > 0).then_some(())).await;
     worker.signal(libc::SIGTERM);
-    until(10, "the signal seen", async || worker.log().contains("SIGTERM").then_some(())).await;
-    incoming.send_job(&slow(0)).await;
-    assert_eq!(worker.ended(60).await, Some(0), "{}", worker.log());
+    until("the signal seen", async || worker.log().contains("SIGTERM").then_some(())).await;
+    incoming.send_job(&quick()).await;
+    proxy.let_pass();
+    assert_eq!(worker.ended().await, Some(0), "{}", worker.log());
     assert_eq!(incoming.counts().await, Counts { visible: 1, ..EMPTY }, "it is visible long before its timeout");
     let receipts = incoming.receive(0).await.pop().and_then(|mut message| message.attributes.take());
     let name = aws_sdk_sqs::types::MessageSystemAttributeName::ApproximateReceiveCount;
@@ -144,23 +148,21 @@ async fn a_message_that_comes_to_a_worker_that_is_stopping_is_given_straight_bac
 async fn a_connection_to_the_engine_that_breaks_while_a_program_runs_is_no_judgement_on_it() {
     let (incoming, outgoing) = queues().await;
     let engine = Proxy::before_the_engine(0, std::sync::Arc::new(support::proxy::Unobserved)).await;
-    let job = bash(
-        "echo begun; sleep 5; echo done",
-        json!({ "limits": { "wall_time_ms": 120_000 }, "tests": [test("1", "", "begun\ndone\n")] }),
-    );
+    let job = held();
     incoming.send_job(&job).await;
     let more =
         format!("worker.slots = 1\nqueue.visibility_timeout_s = 30\nsandbox.engine_socket = \"{}\"", engine.endpoint);
     let worker = Worker::start(&incoming, &outgoing, &more).await;
-    let first = running_container_of(&worker.name).await;
-    until(30, "the program at work", async || {
-        let top = support::engine::try_docker(&["top", &first]).await.unwrap_or_default();
-        top.contains("sleep 5").then_some(())
+    let first = holding(&worker.name, &job).await;
+    engine.sever();
+    let second = until("another container", async || {
+        let container = holding(&worker.name, &job).await;
+        (container != first).then_some(container)
     })
     .await;
-    engine.sever();
-    let answers = outgoing.answers(1, 90).await;
-    incoming.becomes(EMPTY, 30).await;
+    let_go(&second).await;
+    let answers = outgoing.answers(1).await;
+    incoming.becomes(EMPTY).await;
     worker.stop().await;
     let report = &answers[0].report;
     assert_eq!((answers.len(), verdict(report)), (1, "accepted"), "{report:#}");

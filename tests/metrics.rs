@@ -10,7 +10,7 @@ use caisson::metrics::{self, GivenBack, Kind, Metrics, QueueRequest, TABLE};
 use serde_json::Value;
 use support::http::{get, say};
 use support::prometheus::Page;
-use support::{until, within};
+use support::{PATIENCE, until, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -91,7 +91,7 @@ async fn the_three_paths_answer_and_nothing_else_does() {
 
     let asked =
         "GET /metrics?x=1 HTTP/1.1\r\nhost: w\r\naccept: application/openmetrics-text;version=1.0.0,*/*;q=0.1\r\n\r\n";
-    let answer = say(address, asked.as_bytes(), 20).await.expect("an answer");
+    let answer = say(address, asked.as_bytes()).await.expect("an answer");
     assert!(answer.head.contains("content-type: application/openmetrics-text; version=1.0.0"), "{}", answer.head);
     assert!(answer.body.ends_with("# EOF\n"));
 
@@ -112,11 +112,11 @@ async fn the_three_paths_answer_and_nothing_else_does() {
     for path in ["/", "/healthz/", "/metrics/../healthz", "/favicon.ico"] {
         assert_eq!(get(address, path).await.status, 404, "{path}");
     }
-    let head = say(address, b"HEAD /healthz HTTP/1.1\r\nhost: w\r\n\r\n", 20).await.expect("an answer");
+    let head = say(address, b"HEAD /healthz HTTP/1.1\r\nhost: w\r\n\r\n").await.expect("an answer");
     assert_eq!((head.status, head.body.as_str()), (200, ""));
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"] {
         let request = format!("{method} /healthz HTTP/1.1\r\nhost: w\r\ncontent-length: 0\r\n\r\n");
-        let answer = say(address, request.as_bytes(), 20).await.expect("an answer");
+        let answer = say(address, request.as_bytes()).await.expect("an answer");
         assert_eq!(answer.status, 405, "{method}");
         assert!(answer.head.contains("allow: get, head"));
     }
@@ -130,14 +130,14 @@ async fn what_is_no_request_or_too_large_a_one_is_refused_and_the_next_one_answe
     let many = format!("GET /healthz HTTP/1.1\r\nhost: w\r\n{many}\r\n");
     let long = format!("GET /{} HTTP/1.1\r\nhost: w\r\n\r\n", "x".repeat(1 << 20));
     for bytes in [large_head.as_bytes(), many.as_bytes(), long.as_bytes(), b"\0\0\0\0\r\n\r\n", b"nonsense\r\n\r\n"] {
-        if let Some(answer) = say(address, bytes, 20).await {
+        if let Some(answer) = say(address, bytes).await {
             assert!((400..500).contains(&answer.status), "{}", answer.head);
         }
         assert_eq!(get(address, "/healthz").await.status, 200);
     }
     // A body that nobody asked for isn't waited for.
     let body = b"GET /healthz HTTP/1.1\r\nhost: w\r\ncontent-length: 1000000000\r\n\r\n";
-    assert_eq!(say(address, body, 20).await.map(|answer| answer.status), Some(200));
+    assert_eq!(say(address, body).await.map(|answer| answer.status), Some(200));
 }
 
 #[tokio::test]
@@ -155,12 +155,12 @@ async fn those_who_say_nothing_are_cut_off_and_too_many_of_them_are_not_let_in()
     for mut stream in silent {
         let mut answer = Vec::new();
         let read = stream.read_to_end(&mut answer);
-        let _ = within(30, "the end of a silent connection", read).await;
+        let _ = within("the end of a silent connection", read).await;
         closed_early += usize::from(begun.elapsed() < Duration::from_secs(3));
     }
     assert!(begun.elapsed() > Duration::from_secs(3), "the bound lets some in");
     assert!(closed_early <= 40 - 16, "{closed_early} were closed early");
-    until(20, "an answer after that", async || (get(address, "/healthz").await.status == 200).then_some(())).await;
+    until("an answer after that", async || (get(address, "/healthz").await.status == 200).then_some(())).await;
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn it_answers_when_the_runtime_of_the_worker_is_stuck() {
     let blocking = move || {
         use std::io::{Read, Write};
         let mut stream = std::net::TcpStream::connect(address).expect("the listener takes connections");
-        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("it can be set");
+        stream.set_read_timeout(Some(PATIENCE)).expect("it can be set");
         stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").expect("it can be asked");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("it answers");

@@ -8,13 +8,12 @@ use std::time::{Duration, Instant};
 
 use caisson::sandbox::{PoolFigures, PoolSettings};
 use serde_json::{Value, json};
-use support::engine::{
-    Leftovers, containers_of, docker, gone, inspect, running_container_of, signal_agent, try_docker,
-};
+use support::engine::{Leftovers, containers_of, docker, gone, inspect, signal_agent, try_docker};
 use support::jobs::{bash, c, python, stdout, test, verdict};
 use support::lab::Lab;
 use support::process::{caisson, signal};
 use support::{unique, until, within};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 
 async fn lab(slots: usize, containers: usize) -> Lab {
     Lab::set(slots, "", |settings| {
@@ -29,7 +28,7 @@ fn figures(lab: &Lab) -> PoolFigures {
 
 /// Waits until this many containers wait.
 async fn waiting(lab: &Lab, count: usize) {
-    until(60, &format!("{count} waiting containers"), async || (figures(lab).waiting == count).then_some(())).await;
+    until(&format!("{count} waiting containers"), async || (figures(lab).waiting == count).then_some(())).await;
 }
 
 fn hello() -> Value {
@@ -95,7 +94,7 @@ async fn a_container_made_ahead_is_made_as_one_for_a_job_but_for_its_labels() {
     assert_eq!(one["Config"], other["Config"]);
     assert_eq!(one["HostConfig"], other["HostConfig"]);
     running.abort();
-    within(30, "a free slot", lab.pipeline.sandboxes.permit()).await;
+    within("a free slot", lab.pipeline.sandboxes.permit()).await;
     lab.close().await;
 }
 
@@ -214,7 +213,7 @@ async fn what_waits_for_an_image_goes_when_its_name_means_another() {
     let first = lab.run(&job).await;
     waiting(&lab, 1).await;
     docker(&["tag", "caisson/python3", &reference]).await;
-    until(20, "what waited to go", async || (figures(&lab).stale == 1).then_some(())).await;
+    until("what waited to go", async || (figures(&lab).stale == 1).then_some(())).await;
     let second = lab.run(&job).await;
     assert_ne!(first["image"]["digest"], second["image"]["digest"]);
     lab.close().await;
@@ -223,14 +222,16 @@ async fn what_waits_for_an_image_goes_when_its_name_means_another() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waited_too_long_is_replaced_and_what_nobody_asks_for_goes() {
     let lab = Lab::set(1, "", |settings| {
-        settings.pool = Some(PoolSettings { containers: 1, age: Duration::from_secs(3) });
+        settings.pool = Some(PoolSettings { containers: 1, age: Duration::from_secs(10) });
     })
     .await;
     lab.run(&hello()).await;
-    waiting(&lab, 1).await;
-    gone(&lab.worker, 30).await;
-    let counted = figures(&lab);
-    assert!(counted.stale + counted.surplus >= 1 && counted.waiting == 0, "{counted:?}");
+    until("the end of what waited", async || {
+        let counted = figures(&lab);
+        (counted.stale + counted.surplus >= 1 && counted.waiting == 0).then_some(())
+    })
+    .await;
+    gone(&lab.worker).await;
     lab.close().await;
 }
 
@@ -242,16 +243,24 @@ async fn a_worker_that_is_killed_leaves_none_of_its_waiting_containers() {
     command.env("CAISSON_POOL_CONTAINERS", "3").stdin(std::process::Stdio::piped());
     let mut process = command.spawn().expect("it can be started");
     let mut input = process.stdin.take().expect("its stdin is a pipe");
+    let mut results = BufReader::new(process.stdout.take().expect("its stdout is a pipe")).lines();
     for memory in [64u64, 128, 256] {
         let mut line = bash("echo hello", json!({ "limits": { "memory_bytes": memory << 20 } })).to_string();
         line.push('\n');
-        tokio::io::AsyncWriteExt::write_all(&mut input, line.as_bytes()).await.expect("it reads its jobs");
+        input.write_all(line.as_bytes()).await.expect("it reads its jobs");
     }
-    running_container_of(&worker).await;
-    until(60, "three waiting containers", async || (made_ahead(&worker).await.len() == 3).then_some(())).await;
+    for _ in 0..3 {
+        within("a result", results.next_line()).await.expect("it can be read").expect("each job has a result");
+    }
+    // All its places are taken and nothing else is there, so none is on its way. One that was created and not started
+    // would stay until another worker's sweep.
+    until("three waiting containers and no other", async || {
+        (made_ahead(&worker).await.len() == 3 && containers_of(&worker).await.len() == 3).then_some(())
+    })
+    .await;
     signal(&process, libc::SIGKILL);
-    within(5, "the end of the process", process.wait()).await.expect("it can be waited for");
-    gone(&worker, 10).await;
+    within("the end of the process", process.wait()).await.expect("it can be waited for");
+    gone(&worker).await;
 }
 
 /// How long it takes from having a permit to the result of a job that does next to nothing, with and without a pool. For a

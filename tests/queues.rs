@@ -38,9 +38,9 @@ async fn two_full_queues_share_a_worker_by_weight_and_both_are_emptied() {
         batch.send_job(&other).await;
     }
     let worker = Worker::of_several(&[(&interactive, 3), (&batch, 1)], &outgoing, "worker.slots = 1").await;
-    let mut answers = outgoing.answers(2 * EACH, 150).await;
-    interactive.becomes(EMPTY, 10).await;
-    batch.becomes(EMPTY, 10).await;
+    let mut answers = outgoing.answers(2 * EACH).await;
+    interactive.becomes(EMPTY).await;
+    batch.becomes(EMPTY).await;
     worker.stop().await;
     assert!(answers.iter().all(|answer| verdict(&answer.report) == "completed"));
     // By when they were received; the queue of results keeps no order.
@@ -59,8 +59,8 @@ async fn a_fifo_is_worked_in_order_into_a_fifo() {
         send_of(&incoming, "one-group", job).await;
     }
     let worker = Worker::start(&incoming, &outgoing, "worker.slots = 2").await;
-    let mut answers = outgoing.answers(jobs.len(), 90).await;
-    incoming.becomes(EMPTY, 10).await;
+    let mut answers = outgoing.answers(jobs.len()).await;
+    incoming.becomes(EMPTY).await;
     worker.stop().await;
     for answer in &answers {
         assert_eq!(answer.group.as_deref(), answer.report["job_id"].as_str());
@@ -82,7 +82,7 @@ async fn a_group_on_a_standard_queue_is_passed_on_to_a_standard_queue() {
     send_of(&incoming, "tenant-7", &grouped).await;
     incoming.send_job(&alone).await;
     let worker = Worker::start(&incoming, &outgoing, "worker.slots = 1").await;
-    let answers = outgoing.answers(2, 60).await;
+    let answers = outgoing.answers(2).await;
     worker.stop().await;
     for answer in answers {
         let expected = (answer.report["job_id"] == id(&grouped)).then_some("tenant-7");
@@ -99,12 +99,12 @@ async fn what_is_no_job_is_answered_and_its_copy_is_a_dead_letter() {
     known["colour"] = "red".into();
     incoming.send_job(&known).await;
     let worker = Worker::start(&incoming, &outgoing, "worker.slots = 1").await;
-    let answers = outgoing.answers(2, 60).await;
-    incoming.becomes(EMPTY, 10).await;
+    let answers = outgoing.answers(2).await;
+    incoming.becomes(EMPTY).await;
     worker.stop().await;
     assert!(answers.iter().all(|answer| verdict(&answer.report) == "rejected"));
     let nameless = answers.iter().find(|answer| answer.report["job_id"].is_null()).expect("one has no id");
-    dead.becomes(Counts { visible: 1, ..EMPTY }, 5).await;
+    dead.becomes(Counts { visible: 1, ..EMPTY }).await;
     let copies = dead.receive(60).await;
     let [copy] = copies.as_slice() else { panic!("there is one copy: {copies:?}") };
     assert_eq!(copy.body(), Some("{\"id\": "));
@@ -160,9 +160,9 @@ async fn a_copy_that_fails_holds_up_no_answer_and_is_told_once() {
     deleting.await.expect("it can be deleted");
     incoming.send("no job").await;
     incoming.send("no job either").await;
-    let answers = outgoing.answers(2, 60).await;
+    let answers = outgoing.answers(2).await;
     assert!(answers.iter().all(|answer| verdict(&answer.report) == "rejected"));
-    incoming.becomes(EMPTY, 30).await;
+    incoming.becomes(EMPTY).await;
     assert_eq!(worker.log().matches("could not be copied to the dead-letter queue").count(), 1, "{}", worker.log());
     worker.stop().await;
 }
@@ -173,8 +173,8 @@ async fn without_the_setting_nothing_is_copied() {
     let incoming = Queue::create_with_dead_letters("jobs", &dead, 3).await;
     incoming.send("no job").await;
     let worker = Worker::start(&incoming, &outgoing, "queue.copy_unparsable = false").await;
-    outgoing.answers(1, 60).await;
-    incoming.becomes(EMPTY, 10).await;
+    outgoing.answers(1).await;
+    incoming.becomes(EMPTY).await;
     worker.stop().await;
     assert_eq!(dead.counts().await, EMPTY);
 }

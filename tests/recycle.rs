@@ -53,7 +53,7 @@ fn figures(lab: &Lab) -> PoolFigures {
 
 /// Waits until a container waits and whatever ended has been dealt with.
 async fn settled(lab: &Lab) {
-    until(60, "a waiting container and nothing running", async || {
+    until("a waiting container and nothing running", async || {
         let is_free = lab.pipeline.sandboxes.try_permit().is_some();
         let figures = figures(lab);
         let was_asked = figures.cold + figures.warm > 0;
@@ -311,7 +311,7 @@ async fn a_container_whose_job_did_not_end_in_order_gets_no_other() {
         assert!(expected.is_empty() || verdict(&report) == expected, "{what}: {report:#}");
         let id = first_line(&report);
         assert_eq!(figures(&lab).warm, before.warm + 1, "{what} had a container of the pool");
-        until(30, &format!("{what}: its container's end"), async || {
+        until(&format!("{what}: its container's end"), async || {
             containers_of(&lab.worker).await.iter().all(|there| *there != id).then_some(())
         })
         .await;
@@ -335,13 +335,13 @@ async fn a_container_whose_agent_was_killed_under_a_program_gets_no_other_job() 
         let long = telling("sleep 100", json!({ "limits": { "wall_time_ms": 120_000 } }));
         async move { lab.run(&long).await }
     });
-    until(30, "a program in it", async || {
+    until("a program in it", async || {
         let processes = try_docker(&["top", &id]).await.ok()?;
         processes.contains("sleep").then_some(())
     })
     .await;
     kill_agent(&id).await;
-    let report = within(60, "its verdict", running).await.expect("it doesn't panic");
+    let report = within("its verdict", running).await.expect("it doesn't panic");
     assert_eq!(verdict(&report), "runtime_error", "{report:#}");
     assert!(!where_jobs_run(&lab, 5).await.contains(&id));
     assert!(!containers_of(&lab.worker).await.contains(&id));
@@ -357,12 +357,12 @@ async fn what_a_job_changed_on_its_container_is_changed_back_for_the_next() {
     lab.run(&compiled).await;
     settled(&lab).await;
     // What waits now is new.
-    let memory = until(30, "a new one", async || memory_of_pool(&lab).await.pop()).await;
+    let memory = until("a new one", async || memory_of_pool(&lab).await.pop()).await;
     for job in [&compiled, &compiled, &compiled, &compiled] {
         assert_eq!(stdout(&lab.run(job).await), "hello\n");
         settled(&lab).await;
         // One whose job has just ended may still run, as that job left it.
-        until(30, "nothing but containers as they were made", async || {
+        until("nothing but containers as they were made", async || {
             memory_of_pool(&lab).await.iter().all(|now| *now == memory).then_some(())
         })
         .await;
@@ -372,7 +372,7 @@ async fn what_a_job_changed_on_its_container_is_changed_back_for_the_next() {
         assert_eq!(stdout(&lab.run(&small).await), "hello\n");
     }
     assert!(figures(&lab).recycled >= 2, "{:?}", figures(&lab));
-    until(30, "a small one that was started again", async || {
+    until("a small one that was started again", async || {
         memory_of_pool(&lab).await.contains(&(24 << 20)).then_some(())
     })
     .await;
@@ -384,7 +384,7 @@ async fn a_resting_container_that_somebody_touches_harms_no_job() {
     let lab = lab(1, 4).await;
     for touch in ["rm", "start"] {
         // With one slot one waits, and what ended beside it rests.
-        let touched = until(60, "a resting container", async || {
+        let touched = until("a resting container", async || {
             settled(&lab).await;
             lab.run(&telling("", json!({}))).await;
             resting(&lab.worker).await.pop()
@@ -446,10 +446,10 @@ async fn many_different_jobs_at_a_time_get_their_own_verdicts() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_asks_for_any_more_is_removed_and_close_leaves_nothing() {
-    let lab = lab_with(1, 2, 5, true).await;
+    let lab = lab_with(1, 2, 20, true).await;
     let ids = where_jobs_run(&lab, 4).await;
     assert!(figures(&lab).recycled >= 1, "{ids:?} {:?}", figures(&lab));
-    gone(&lab.worker, 60).await;
+    gone(&lab.worker).await;
     for _ in 0..3 {
         lab.run(&telling("", json!({}))).await;
     }
@@ -470,7 +470,7 @@ async fn killed_worker() -> (String, Leftovers) {
     let mut process = command.stdin(Stdio::piped()).spawn().expect("it can be started");
     let mut input = process.stdin.take().expect("its stdin is a pipe");
     let job = bash("echo hello", json!({}));
-    until(60, "a container at rest", async || {
+    until("a container at rest", async || {
         let mut line = job.to_string();
         line.push('\n');
         tokio::io::AsyncWriteExt::write_all(&mut input, line.as_bytes()).await.expect("it reads its jobs");
@@ -478,8 +478,8 @@ async fn killed_worker() -> (String, Leftovers) {
     })
     .await;
     signal(&process, libc::SIGKILL);
-    within(5, "the end of the process", process.wait()).await.expect("it can be waited for");
-    until(30, "the end of what ran", async || {
+    within("the end of the process", process.wait()).await.expect("it can be waited for");
+    until("the end of what ran", async || {
         let filter = format!("label=caisson.worker={worker}");
         docker(&["ps", "--quiet", "--filter", &filter, "--filter", "status=running"]).await.is_empty().then_some(())
     })
@@ -491,7 +491,7 @@ async fn killed_worker() -> (String, Leftovers) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_worker_leaves_at_rest_goes_with_the_next_worker_of_its_name() {
     let (worker, _leftovers) = killed_worker().await;
-    let ended = finish(caisson(&worker, &["run", "--jobs", "-", "--out", "-"]), b"", 60).await;
+    let ended = finish(caisson(&worker, &["run", "--jobs", "-", "--out", "-"]), b"").await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(containers_of(&worker).await, Vec::<String>::new());
 }
@@ -500,7 +500,7 @@ async fn what_a_killed_worker_leaves_at_rest_goes_with_the_next_worker_of_its_na
 async fn what_a_killed_worker_leaves_at_rest_goes_with_any_worker_after_a_minute() {
     let (worker, _leftovers) = killed_worker().await;
     let other = Lab::set(1, "", |settings| settings.patience.sweep = Duration::from_secs(1)).await;
-    gone(&worker, 120).await;
+    gone(&worker).await;
     other.close().await;
 }
 

@@ -191,11 +191,11 @@ async fn warm_jobs(jobs: usize) -> Vec<Vec<Mark>> {
     // The first is for the pool to learn the kind from.
     for done in 0..=jobs {
         incoming.put(body.clone());
-        until(60, "the job's last mark", async || (collector.jobs().len() > done).then_some(())).await;
-        until(60, "a waiting container", async || (sandboxes.pool_figures().waiting == 1).then_some(())).await;
+        until("the job's last mark", async || (collector.jobs().len() > done).then_some(())).await;
+        until("a waiting container", async || (sandboxes.pool_figures().waiting == 1).then_some(())).await;
     }
     shutdown.intake.cancel();
-    within(60, "the worker's end", working).await.expect("it doesn't panic");
+    within("the worker's end", working).await.expect("it doesn't panic");
     collector.jobs().split_off(1)
 }
 

@@ -65,8 +65,8 @@ async fn a_job_too_large_for_a_message_comes_as_a_pointer_and_its_object_goes_on
         let more =
             format!("store.incoming_buckets = {}\nstore.delete_incoming_payloads = {is_deleted}", list(&[&bucket]));
         let worker = Worker::start(&incoming, &outgoing, &more).await;
-        let answers = outgoing.answers(1, 60).await;
-        incoming.becomes(EMPTY, 10).await;
+        let answers = outgoing.answers(1).await;
+        incoming.becomes(EMPTY).await;
         worker.stop().await;
         let report = &answers[0].report;
         assert_eq!((report["job_id"].as_str(), verdict(report)), (Some(id(&job)), "completed"), "{report:#}");
@@ -89,8 +89,8 @@ async fn a_result_too_large_for_the_queue_leaves_as_a_pointer_and_a_small_one_as
     }
     let more = format!("store.results_bucket = \"{}\"\nstore.results_prefix = \"some/place/\"", bucket.name);
     let worker = Worker::start(&incoming, &outgoing, &more).await;
-    let answers = outgoing.answers(2, 60).await;
-    incoming.becomes(EMPTY, 10).await;
+    let answers = outgoing.answers(2).await;
+    incoming.becomes(EMPTY).await;
     worker.stop().await;
 
     let (pointers, whole): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.report.is_array());
@@ -126,8 +126,8 @@ async fn a_result_that_s3_does_not_take_is_cut_and_published_all_the_same() {
         proxy.fail("PUT", fault, usize::MAX);
         let before = proxy.hits("PUT");
         incoming.send_job(&bash(&source, json!({ "capture_bytes": 4 * MIB }))).await;
-        let answers = outgoing.answers(1, 90).await;
-        incoming.becomes(EMPTY, 10).await;
+        let answers = outgoing.answers(1).await;
+        incoming.becomes(EMPTY).await;
         assert!(proxy.hits("PUT") > before, "{fault:?}");
         let test = &answers[0].report["tests"][0];
         assert_eq!((verdict(&answers[0].report), &test["stdout_truncated"]), ("completed", &json!(true)));
@@ -162,8 +162,8 @@ async fn data_that_many_jobs_share_is_fetched_once_and_by_the_next_worker_not_at
             incoming.send_job(&job()).await;
         }
         let worker = behind(&proxy, &incoming, &outgoing, &settings).await;
-        let answers = outgoing.answers(jobs, 90).await;
-        incoming.becomes(EMPTY, 10).await;
+        let answers = outgoing.answers(jobs).await;
+        incoming.becomes(EMPTY).await;
         worker.stop().await;
         for answer in &answers {
             assert_eq!(verdict(&answer.report), "accepted", "{:#}", answer.report);
@@ -177,7 +177,7 @@ async fn data_that_many_jobs_share_is_fetched_once_and_by_the_next_worker_not_at
     std::fs::write(&damaged, vec![b'8'; 2 * MIB]).expect("it is ours");
     incoming.send_job(&job()).await;
     let worker = behind(&proxy, &incoming, &outgoing, &settings).await;
-    let answers = outgoing.answers(1, 60).await;
+    let answers = outgoing.answers(1).await;
     worker.stop().await;
     assert_eq!((verdict(&answers[0].report), total_gets()), ("accepted", 4), "{:#}", answers[0].report);
     assert_eq!(std::fs::read(&damaged).expect("it is there again"), input);
@@ -233,12 +233,12 @@ async fn what_is_wrong_with_data_or_a_pointer_is_answered_once_and_names_the_fie
         messages.insert(incoming.send(body).await, *words);
     }
     let worker = behind(&proxy, &incoming, &outgoing, &settings).await;
-    let answers = outgoing.answers(expected.len(), 90).await;
-    incoming.becomes(EMPTY, 10).await;
+    let answers = outgoing.answers(expected.len()).await;
+    incoming.becomes(EMPTY).await;
     // Good credentials that may not read this one object.
     proxy.fail("GET", Fault::Denied, 1);
     incoming.send(&counting(small).to_string()).await;
-    let denied = outgoing.answers(1, 30).await;
+    let denied = outgoing.answers(1).await;
     worker.stop().await;
     assert_eq!((answers.len(), outgoing.counts().await), (expected.len(), EMPTY));
     for answer in &answers {
@@ -263,7 +263,7 @@ async fn a_worker_without_a_store_refuses_pointers_and_references_and_says_what_
     incoming.send(&bucket.pointer("job")).await;
     incoming.send_job(&counting(bucket.data("stdin", "k", b"abc").await)).await;
     let worker = Worker::start(&incoming, &outgoing, "").await;
-    let answers = outgoing.answers(2, 30).await;
+    let answers = outgoing.answers(2).await;
     worker.stop().await;
     for words in ["set store.incoming_buckets", "stdin_s3_uri: names data in S3"] {
         let is_said = |report: &Value| report["detail"].as_str().is_some_and(|detail| detail.contains(words));
@@ -286,13 +286,13 @@ async fn what_s3_fails_goes_back_unjudged_and_is_answered_when_s3_is_well_again(
         proxy.fail(failing, Fault::Refused, usize::MAX);
         let before = worker.log().matches("given back: we failed").count();
         incoming.send(&body).await;
-        until(60, "the job given back", async || {
+        until("the job given back", async || {
             (worker.log().matches("given back: we failed").count() > before).then_some(())
         })
         .await;
         assert_eq!(outgoing.counts().await, EMPTY, "nobody is told that the job is bad");
         proxy.heal();
-        let answers = outgoing.answers(1, 60).await;
+        let answers = outgoing.answers(1).await;
         let report = &answers[0].report;
         assert_eq!((verdict(report), &report["redelivered"]), ("completed", &json!(true)), "{report:#}");
         assert_eq!(report["tests"][0]["stdout"].as_str().map(str::trim), Some("3"));
@@ -301,7 +301,7 @@ async fn what_s3_fails_goes_back_unjudged_and_is_answered_when_s3_is_well_again(
             std::fs::remove_file(file).expect("it is ours");
         }
     }
-    incoming.becomes(EMPTY, 10).await;
+    incoming.becomes(EMPTY).await;
     worker.stop().await;
 }
 
@@ -311,7 +311,7 @@ async fn a_local_run_fetches_what_its_job_names() {
     let job = counting(bucket.data("stdin", "k", b"abcd").await);
     let (_folder, file) = configuration(&data_from(&bucket, cache.path()));
     let arguments = ["run", "--job", "-", "--config", file.to_str().expect("the path is UTF-8")];
-    let ended = finish(caisson("x", &arguments), job.to_string().as_bytes(), 60).await;
+    let ended = finish(caisson("x", &arguments), job.to_string().as_bytes()).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let report: Value = serde_json::from_str(ended.text()).expect("it prints the result");
     assert_eq!(report["tests"][0]["stdout"].as_str().map(str::trim), Some("4"), "{report:#}");
@@ -326,7 +326,7 @@ async fn awss_own_extended_client_writes_jobs_that_are_taken_and_reads_results_t
         let mut command = tokio::process::Command::new(&python);
         command.arg(root.join("tests/support/extended_client.py")).args(arguments).kill_on_drop(true);
         command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-        let ended = finish(command, stdin, 60).await;
+        let ended = finish(command, stdin).await;
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         ended.stdout
     };
@@ -336,7 +336,7 @@ async fn awss_own_extended_client_writes_jobs_that_are_taken_and_reads_results_t
     run(&["send", &incoming.url, &bucket.name], job.to_string().as_bytes()).await;
     let more = format!("store.incoming_buckets = {}\nstore.results_bucket = \"{}\"", list(&[&bucket]), bucket.name);
     let worker = Worker::start(&incoming, &outgoing, &more).await;
-    until(60, "a result", async || (outgoing.counts().await.visible == 1).then_some(())).await;
+    until("a result", async || (outgoing.counts().await.visible == 1).then_some(())).await;
     worker.stop().await;
     let result = run(&["receive", &outgoing.url], b"").await;
     let report: Value = serde_json::from_slice(&result).expect("it gives the whole result");

@@ -14,12 +14,9 @@ use caisson::language::Languages;
 use caisson::selftest::{Case, differences};
 use serde_json::Value;
 use support::cases;
-use support::engine::{Leftovers, gone};
+use support::engine::{Leftovers, nothing_left_of};
 use support::process::{caisson, finish};
 use support::unique;
-
-/// All of them on a busy host with two slots; on an idle one it is half a minute.
-const SECONDS: u64 = 170;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn programs_of_every_language_run_as_they_would_outside_but_for_what_is_documented() {
@@ -35,9 +32,9 @@ async fn programs_of_every_language_run_as_they_would_outside_but_for_what_is_do
     let worker = unique("toolchains");
     let _leftovers = Leftovers::of(&worker);
     let arguments = ["run", "--jobs", &jobs, "--out", &results, "--concurrency", "2"];
-    let ended = finish(caisson(&worker, &arguments), b"", SECONDS).await;
+    let ended = finish(caisson(&worker, &arguments), b"").await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    gone(&worker, 1).await;
+    nothing_left_of(&worker).await;
 
     let text = std::fs::read_to_string(&results).expect("there are results");
     let mut reports = BTreeMap::new();

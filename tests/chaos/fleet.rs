@@ -10,17 +10,15 @@ use tokio::process::Child;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::settings::{GRACE_S, LONGEST_DRAIN, Settings};
+use crate::settings::{GRACE_S, Settings};
 use crate::support::process::{caisson, signal};
 use crate::support::proxy::{ANY, Fault, Proxy};
 use crate::support::queue::Queue;
+use crate::support::within;
 use crate::traffic::{EngineTraffic, QueueTraffic};
 
 /// Before a worker that has ended is started again, as a supervisor waits.
 const RESTART: Duration = Duration::from_millis(300);
-
-/// A process on a busy machine listens for signals by then.
-const EARLY: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
@@ -35,7 +33,7 @@ pub(crate) enum Order {
 #[derive(Debug, Clone)]
 pub(crate) enum End {
     Killed,
-    /// `early`: told so soon that it may not have been listening yet.
+    /// `early`: told before it was at work, so that it may not have been listening yet, or had no queue or engine to go to.
     Drained {
         took: Duration,
         early: bool,
@@ -137,9 +135,7 @@ impl Post {
     /// Stops the worker in order, and waits for its end.
     pub(crate) async fn close(&mut self) {
         self.order(Order::Stop).await;
-        let limit = LONGEST_DRAIN + Duration::from_secs(30);
-        let ended = tokio::time::timeout(limit, &mut self.keeper).await;
-        ended.expect("a worker ends when it is told to").expect("its keeper doesn't panic");
+        within("the end of a worker that was told to", &mut self.keeper).await.expect("its keeper doesn't panic");
     }
 
     pub(crate) fn ends(&self) -> Vec<End> {
@@ -170,6 +166,11 @@ struct Start {
 }
 
 impl Start {
+    /// What all workers of this post have said so far.
+    fn log(&self) -> Vec<u8> {
+        std::fs::read(&self.log).unwrap_or_default()
+    }
+
     /// Under the same name each time, as where a supervisor's unit file names it: so that it sweeps at its start what the
     /// one before it had created and not yet started. Nothing else removes that before its deadline.
     fn start(&self, history: &Mutex<History>) -> Child {
@@ -192,10 +193,24 @@ impl Start {
     }
 }
 
+/// That a worker was told to end.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    since: Instant,
+    early: bool,
+    /// For good.
+    last: bool,
+}
+
 async fn keep(start: Start, history: Arc<Mutex<History>>, mut orders: mpsc::Receiver<Order>) {
     loop {
+        let before = start.log().len();
         let mut child = start.start(&history);
-        let (end, last) = stay(&mut child, &mut orders).await;
+        let is_at_work = || {
+            let log = start.log();
+            String::from_utf8_lossy(&log[before.min(log.len())..]).contains("\"message\":\"working\"")
+        };
+        let (end, last) = stay(&mut child, &mut orders, is_at_work).await;
         {
             let mut history = lock(&history);
             history.pid = None;
@@ -209,30 +224,30 @@ async fn keep(start: Start, history: Arc<Mutex<History>>, mut orders: mpsc::Rece
 }
 
 /// One worker's life: how it ended, and whether it was the last.
-async fn stay(child: &mut Child, orders: &mut mpsc::Receiver<Order>) -> (End, bool) {
-    let (begun, mut told) = (Instant::now(), None::<(Instant, bool)>);
+async fn stay(child: &mut Child, orders: &mut mpsc::Receiver<Order>, is_at_work: impl Fn() -> bool) -> (End, bool) {
+    let mut told = None::<Told>;
     loop {
         tokio::select! {
             status = child.wait() => {
                 let status = status.expect("a child can be waited for");
-                let last = told.is_some_and(|(_, last)| last);
-                return (ended(status, begun, told.map(|(since, _)| since)), last);
+                return (ended(status, told), told.is_some_and(|told| told.last));
             }
             order = orders.recv() => match order {
                 Some(Order::Kill) => {
                     // An id that is waited for is not somebody else's yet; a child that has just ended fails, and rightly.
                     let _ = child.start_kill();
                     let _ = child.wait().await;
-                    return (End::Killed, told.is_some_and(|(_, last)| last));
+                    return (End::Killed, told.is_some_and(|told| told.last));
                 }
                 Some(order) => {
                     let last = order == Order::Stop;
-                    match told {
+                    match &mut told {
                         // A second SIGTERM would mean: at once.
-                        Some((since, before)) => told = Some((since, before || last)),
+                        Some(told) => told.last |= last,
                         None if child.id().is_some() => {
+                            let early = !is_at_work();
                             signal(child, libc::SIGTERM);
-                            told = Some((Instant::now(), last));
+                            told = Some(Told { since: Instant::now(), early, last });
                         }
                         None => {}
                     }
@@ -246,9 +261,9 @@ async fn stay(child: &mut Child, orders: &mut mpsc::Receiver<Order>) -> (End, bo
     }
 }
 
-fn ended(status: ExitStatus, begun: Instant, told: Option<Instant>) -> End {
+fn ended(status: ExitStatus, told: Option<Told>) -> End {
     match told {
-        Some(since) => End::Drained { took: since.elapsed(), early: since - begun < EARLY, status },
+        Some(Told { since, early, .. }) => End::Drained { took: since.elapsed(), early, status },
         None => End::Failed { status: status.to_string() },
     }
 }

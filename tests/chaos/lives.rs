@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::support::{until, within};
+use crate::support::eventually;
 
 /// A container began or ended to run.
 #[derive(Debug, Clone)]
@@ -53,12 +53,8 @@ impl Lives {
     }
 
     /// Waits until every container that was seen to start was seen to end.
-    pub(crate) async fn ended(&self, seconds: u64) -> bool {
-        let all = async {
-            until(seconds + 10, "the ends of all containers", async || live(&self.events()).is_empty().then_some(()))
-                .await;
-        };
-        tokio::time::timeout(std::time::Duration::from_secs(seconds), within(seconds + 10, "ends", all)).await.is_ok()
+    pub(crate) async fn ended(&self) -> bool {
+        eventually(async || live(&self.events()).is_empty()).await
     }
 }
 

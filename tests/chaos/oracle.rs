@@ -10,14 +10,11 @@ use crate::fleet::{End, lock};
 use crate::lives::overlaps;
 use crate::run::{Outcome, containers};
 use crate::settings::LONGEST_DRAIN;
-use crate::support::until;
+use crate::support::eventually;
 
 /// What workers may have at most in a run like this, memory of a debug build included.
 const MOST_RSS_BYTES: u64 = 512 << 20;
 const MOST_DESCRIPTORS: usize = 256;
-
-/// How soon after the last job nothing is left.
-const CLEAN_S: u64 = 10;
 
 #[derive(Default)]
 struct Findings {
@@ -183,10 +180,9 @@ async fn cleanliness(outcome: &Outcome, findings: &mut Findings) {
         let left = containers().into_iter().filter(|(_, worker)| worker.starts_with(&outcome.prefix));
         left.map(|(id, worker)| format!("container {id} of {worker}")).collect::<Vec<_>>()
     };
-    let gone = async { until(CLEAN_S + 10, "no container", async || left().is_empty().then_some(())).await };
-    let _ = tokio::time::timeout(Duration::from_secs(CLEAN_S), gone).await;
+    eventually(async || left().is_empty()).await;
     let mut violations = left();
-    let ended = outcome.lives.ended(CLEAN_S).await;
+    let ended = outcome.lives.ended().await;
     violations.extend(unless(ended, || "a container that was seen to start was not seen to end".to_owned()));
     let ids: BTreeSet<String> = outcome.lives.events().into_iter().map(|event| event.id).collect();
     let groups = control_groups(&ids);

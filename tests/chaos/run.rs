@@ -20,14 +20,11 @@ use crate::settings::{MAX_RECEIVE_COUNT, Settings};
 use crate::support::chance::Chance;
 use crate::support::jobs::id;
 use crate::support::queue::{EMPTY, Queue};
-use crate::support::{jobs::with, lab::Lab, until};
+use crate::support::{eventually, jobs::with, lab::Lab, until};
 use crate::traffic::EngineTraffic;
 
 /// How many messages may wait for their result, for each worker. The local SQS is slow with long queues.
 const WAITING: usize = 40;
-
-/// After the last result, for what is under way twice to end: two visibility timeouts, and a job on a busy machine.
-const QUIESCE_S: u64 = 90;
 
 /// Everything a run is judged by.
 pub(crate) struct Outcome {
@@ -137,15 +134,13 @@ async fn let_it_run(
     // No more faults: what is left must come to its end by itself.
     posts.iter().for_each(Post::heal);
     let queue_emptied = in_time && {
-        let emptied = async {
-            until(QUIESCE_S + 10, "an empty queue", async || (incoming.counts().await == EMPTY).then_some(())).await
-        };
-        tokio::time::timeout(Duration::from_secs(QUIESCE_S), emptied).await.is_ok()
+        // What is under way twice comes to its end.
+        eventually(async || incoming.counts().await == EMPTY).await
     };
     for post in &mut posts {
         post.close().await;
     }
-    let left = async { until(60, "the last results", async || (outgoing.counts().await == EMPTY).then_some(())).await };
+    let left = async { until("the last results", async || (outgoing.counts().await == EMPTY).then_some(())).await };
     left.await;
     drop((collector, watcher));
     let sent_twice = sender.await.unwrap_or(0);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::support::PATIENCE;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) seed: u64,
@@ -65,7 +67,7 @@ impl Settings {
     }
 
     pub(crate) fn small() -> Settings {
-        let settings = Settings::sized(fresh_seed(), 2, 40, Duration::from_secs(150));
+        let settings = Settings::sized(fresh_seed(), 2, 40, PATIENCE);
         Settings {
             kill_every: Duration::from_secs(8),
             black_hole: Duration::from_secs(8),

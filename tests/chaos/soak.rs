@@ -57,7 +57,7 @@ pub(crate) async fn soak(settings: &Settings) {
         }
     }
     let seconds = begin.elapsed().as_secs_f64();
-    incoming.becomes(EMPTY, 60).await;
+    incoming.becomes(EMPTY).await;
     drop(collector);
     worker.stop().await;
 

@@ -9,7 +9,7 @@ async fn schemas_are_printed_and_are_those_of_the_library() {
     for (of, schema) in
         [("job", caisson::schema::job()), ("result", caisson::schema::result()), ("config", caisson::config::schema())]
     {
-        let ended = finish(caisson("x", &["schema", of]), b"", 20).await;
+        let ended = finish(caisson("x", &["schema", of]), b"").await;
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         assert_eq!(serde_json::from_str::<Value>(ended.text()).expect("it is JSON"), schema);
         assert!(schema["$schema"].is_string() && schema["properties"].is_object(), "{schema:#}");
@@ -25,12 +25,12 @@ async fn a_configuration_is_checked_and_shown_with_where_each_value_comes_from()
         command.args(["--config", &file]);
         command
     };
-    let ended = finish(configured(&["config", "check"]), b"", 20).await;
+    let ended = finish(configured(&["config", "check"]), b"").await;
     assert_eq!((ended.code, ended.text(), ended.stderr.as_str()), (Some(0), "", ""));
 
     let mut command = configured(&["config", "show"]);
     command.env("CAISSON_WORKER_GRACE_PERIOD_S", "7");
-    let ended = finish(command, b"", 20).await;
+    let ended = finish(command, b"").await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let line = |start: &str| {
         let line = ended.lines().into_iter().find(|line| line.trim_start().starts_with(start)).map(str::to_owned);
@@ -41,11 +41,11 @@ async fn a_configuration_is_checked_and_shown_with_where_each_value_comes_from()
     assert!(line("grace_period_s = 7").contains("CAISSON_WORKER_GRACE_PERIOD_S"));
     // What is shown is a configuration itself, and the same one.
     let shown = desk.write("shown.toml", ended.text());
-    let ended = finish(caisson(&desk.worker, &["config", "check", "--config", &shown]), b"", 20).await;
+    let ended = finish(caisson(&desk.worker, &["config", "check", "--config", &shown]), b"").await;
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
 
     let bad = desk.write("bad.toml", "worker.slots = \"many\"\nnonsense = 1\n");
-    let ended = finish(caisson(&desk.worker, &["config", "check", "--config", &bad]), b"", 20).await;
+    let ended = finish(caisson(&desk.worker, &["config", "check", "--config", &bad]), b"").await;
     assert_eq!((ended.code, ended.stderr.lines().count()), (Some(64), 2), "{}", ended.stderr);
 }
 
@@ -54,7 +54,7 @@ async fn completions_are_printed_for_every_shell_even_beside_a_broken_configurat
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let mut command = caisson("x", &["completions", shell]);
         command.env("CAISSON_NONSENSE", "1");
-        let ended = finish(command, b"", 20).await;
+        let ended = finish(command, b"").await;
         assert_eq!(ended.code, Some(0), "{shell}: {}", ended.stderr);
         assert!(ended.text().contains("caisson") && ended.text().contains("concurrency"), "{shell}");
     }

@@ -10,7 +10,7 @@ mod programs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use support::engine::{Leftovers, gone};
+use support::engine::{Leftovers, nothing_left_of};
 use support::process::{Ended, caisson, finish};
 use support::unique;
 
@@ -40,8 +40,8 @@ impl Desk {
 
     /// Runs `caisson` with these arguments to its end. Afterwards there is nothing left of it.
     async fn caisson(&self, arguments: &[&str], stdin: &[u8]) -> Ended {
-        let ended = finish(caisson(&self.worker, arguments), stdin, 120).await;
-        gone(&self.worker, 10).await;
+        let ended = finish(caisson(&self.worker, arguments), stdin).await;
+        nothing_left_of(&self.worker).await;
         ended
     }
 

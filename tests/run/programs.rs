@@ -1,7 +1,7 @@
 //! One program at a terminal: its streams, its exit code, what is said when it cannot be run.
 
 use crate::Desk;
-use crate::support::engine::{gone, running_container_of};
+use crate::support::engine::{nothing_left_of, running_container_of};
 use crate::support::process::{caisson, finish, signal};
 use crate::support::within;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -83,7 +83,7 @@ async fn what_cannot_be_run_is_told_before_anything_runs() {
     for (arguments, code) in [(["run", &python].as_slice(), 125), (&["run", "--job", "-"], 1)] {
         let mut command = caisson(&desk.worker, arguments);
         command.env("CAISSON_SANDBOX_ENGINE_SOCKET", "/nowhere/docker.sock");
-        let ended = finish(command, b"{}", 30).await;
+        let ended = finish(command, b"{}").await;
         assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.stderr);
         assert!(ended.stderr.contains("/nowhere/docker.sock"), "{}", ended.stderr);
     }
@@ -100,12 +100,12 @@ async fn a_program_can_be_talked_to_line_by_line() {
     // Each answer is there before the next question is asked, with stdin open all the while.
     for (question, answer) in [("one", "heard one"), ("two", "heard two"), ("end", "bye")] {
         stdin.write_all(format!("{question}\n").as_bytes()).await.expect("it listens");
-        let heard = within(30, "an answer", stdout.next_line()).await.expect("it is text");
+        let heard = within("an answer", stdout.next_line()).await.expect("it is text");
         assert_eq!(heard.as_deref(), Some(answer));
     }
-    let status = within(30, "its end", process.wait()).await.expect("it can be waited for");
+    let status = within("its end", process.wait()).await.expect("it can be waited for");
     assert_eq!(status.code(), Some(0));
-    gone(&desk.worker, 1).await;
+    nothing_left_of(&desk.worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,7 +129,7 @@ async fn ctrl_c_ends_the_program_and_leaves_nothing() {
     let mut process = caisson(&desk.worker, &["run", &file]).spawn().expect("it can be started");
     running_container_of(&desk.worker).await;
     signal(&process, libc::SIGINT);
-    let status = within(30, "its end", process.wait()).await.expect("it can be waited for");
+    let status = within("its end", process.wait()).await.expect("it can be waited for");
     assert_eq!(status.code(), Some(130));
-    gone(&desk.worker, 1).await;
+    nothing_left_of(&desk.worker).await;
 }

@@ -21,8 +21,8 @@ async fn the_container_of_a_killed_process_ends_by_itself() {
     let mut process = command.spawn().expect("it can be started");
     running_container_of(&worker).await;
     signal(&process, libc::SIGKILL);
-    within(5, "the end of the process", process.wait()).await.expect("it can be waited for");
-    gone(&worker, 10).await;
+    within("the end of the process", process.wait()).await.expect("it can be waited for");
+    gone(&worker).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +35,7 @@ async fn every_live_container_is_held_to_what_was_promised_and_no_two_share_a_us
         })
         .collect();
     let filter = format!("label=caisson.worker={}", lab.worker);
-    let live = until(60, "two running containers", async || {
+    let live = until("two running containers", async || {
         let list = docker(&["ps", "--quiet", "--filter", &filter, "--filter", "status=running"]).await;
         let ids: Vec<String> = list.lines().map(str::to_owned).collect();
         (ids.len() == 2).then_some(ids)
@@ -120,7 +120,7 @@ async fn every_live_container_is_held_to_what_was_promised_and_no_two_share_a_us
     for job in jobs {
         job.abort();
     }
-    gone(&lab.worker, 10).await;
+    gone(&lab.worker).await;
     lab.close().await;
 }
 
@@ -169,7 +169,7 @@ async fn the_agents_volume_is_filled_again_when_somebody_removed_or_emptied_it()
     let lab = Lab::open(1).await;
     let hello = bash("echo hello", json!({}));
     assert_eq!(stdout(&lab.run(&hello).await), "hello\n");
-    gone(&lab.worker, 10).await;
+    gone(&lab.worker).await;
     let volume = caisson::sandbox::agent::volume_name();
     // The engine keeps a volume that a container of another test has, but not what is in it. A removed one comes back
     // empty with the next container, so whichever of the two happens here, our next job finds it empty.

@@ -58,7 +58,7 @@ async fn ten_jobs_of_fifty_tests_side_by_side_are_right_and_never_more_live_than
         .collect();
     let filter = format!("label=caisson.worker={}", lab.worker);
     let mut most = 0;
-    until(120, "ten jobs", async || {
+    until("ten jobs", async || {
         let live = docker(&["ps", "--quiet", "--filter", &filter, "--filter", "status=running"]).await.lines().count();
         most = most.max(live);
         jobs.iter().all(tokio::task::JoinHandle::is_finished).then_some(())

@@ -52,21 +52,21 @@ async fn what_was_compiled_once_runs_in_the_container_of_each_test() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_test_whose_container_dies_is_a_runtime_error_and_the_next_one_gets_another_container() {
     let lab = Lab::open(1).await;
-    let source = format!("{BIRTH}; if [[ $(cat) == wait ]]; then sleep 60; fi");
+    let source = format!("{BIRTH}; if [[ $(cat) == wait ]]; then sleep 200; fi");
     let tests = json!([{ "id": "1" }, { "id": "2", "stdin": "wait" }, { "id": "3" }]);
-    let job = bash(&source, json!({ "tests": tests, "limits": { "wall_time_ms": 60_000 } }));
+    let job = bash(&source, json!({ "tests": tests, "limits": { "wall_time_ms": 240_000 } }));
     let running = tokio::spawn({
         let lab = lab.clone();
         async move { lab.run(&job).await }
     });
     let id = running_container_of(&lab.worker).await;
     // The second test sleeps, so this is the process that the kill will hit.
-    until(30, "the second test", async || {
-        docker(&["top", &id, "-o", "pid,args"]).await.lines().any(|line| line.ends_with(" sleep 60")).then_some(())
+    until("the second test", async || {
+        docker(&["top", &id, "-o", "pid,args"]).await.lines().any(|line| line.ends_with(" sleep 200")).then_some(())
     })
     .await;
     kill_agent(&id).await;
-    let report = within(60, "the job", running).await.expect("the job is answered");
+    let report = within("the job", running).await.expect("the job is answered");
     lab.close().await;
     assert_eq!(verdicts(&report), ["completed", "runtime_error", "completed"], "{report:#}");
     assert_eq!((verdict(&report), report["reason"].as_str()), ("runtime_error", Some("sandbox")));

@@ -23,13 +23,13 @@ impl Bucket {
         let config = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
         let bucket = Bucket { client: Client::from_conf(config), name: unique(prefix) };
         let creating = bucket.client.create_bucket().bucket(&bucket.name).send();
-        within(30, "create a bucket", creating).await.expect("a bucket can be created");
+        within("create a bucket", creating).await.expect("a bucket can be created");
         bucket
     }
 
     pub(crate) async fn put(&self, key: &str, body: &[u8]) {
         let putting = self.client.put_object().bucket(&self.name).key(key).body(body.to_vec().into()).send();
-        within(30, "put an object", putting).await.expect("an object can be put");
+        within("put an object", putting).await.expect("an object can be put");
     }
 
     pub(crate) async fn get(&self, key: &str) -> Vec<u8> {
@@ -38,12 +38,12 @@ impl Bucket {
                 self.client.get_object().bucket(&self.name).key(key).send().await.expect("the object is there");
             answer.body.collect().await.expect("it can be read").to_vec()
         };
-        within(30, "get an object", getting).await
+        within("get an object", getting).await
     }
 
     pub(crate) async fn keys(&self) -> Vec<String> {
         let listing = self.client.list_objects_v2().bucket(&self.name).send();
-        let listed = within(30, "list objects", listing).await.expect("objects can be listed").contents;
+        let listed = within("list objects", listing).await.expect("objects can be listed").contents;
         listed.unwrap_or_default().into_iter().filter_map(|object| object.key).collect()
     }
 

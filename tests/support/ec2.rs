@@ -144,11 +144,8 @@ impl Ec2 {
     }
 
     /// Waits until a call of this action was made so often.
-    pub(crate) async fn called(&self, action: &str, count: usize, seconds: u64) {
-        until(seconds, &format!("{count} calls of {action}"), async || {
-            (self.calls(action).len() >= count).then_some(())
-        })
-        .await;
+    pub(crate) async fn called(&self, action: &str, count: usize) {
+        until(&format!("{count} calls of {action}"), async || (self.calls(action).len() >= count).then_some(())).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

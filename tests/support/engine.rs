@@ -6,6 +6,7 @@ use caisson::sandbox::agent::volume_name;
 use serde_json::Value;
 use tokio::process::Command;
 
+use super::jobs::id;
 use super::{until, within};
 
 /// Where the engine listens, as `caisson` itself finds it.
@@ -17,7 +18,7 @@ pub(crate) fn socket() -> String {
 /// Runs `docker` with these arguments; its output, or what it complained of.
 pub(crate) async fn try_docker(arguments: &[&str]) -> Result<String, String> {
     let run = Command::new("docker").args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
-    let output = within(60, &format!("docker {}", arguments.join(" ")), run).await.expect("docker can be run");
+    let output = within(&format!("docker {}", arguments.join(" ")), run).await.expect("docker can be run");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
@@ -71,17 +72,46 @@ pub(crate) async fn containers_of(worker: &str) -> Vec<String> {
 /// Waits until a worker has a container that runs; its id.
 pub(crate) async fn running_container_of(worker: &str) -> String {
     let filter = format!("label=caisson.worker={worker}");
-    until(30, "a running container", async || {
+    until("a running container", async || {
         let list = docker(&["ps", "--quiet", "--no-trunc", "--filter", &filter, "--filter", "status=running"]).await;
         list.lines().next().map(str::to_owned)
     })
     .await
 }
 
+/// Waits until the program of a [`held`](super::jobs::held) job waits in a container of the worker's; the container's id.
+/// Any other running container may be one that an earlier job has just left, or one made ahead.
+pub(crate) async fn holding(worker: &str, job: &Value) -> String {
+    let filter = format!("label=caisson.worker={worker}");
+    until("a program that is held", async || {
+        let list = docker(&["ps", "--quiet", "--no-trunc", "--filter", &filter, "--filter", "status=running"]).await;
+        for container in list.lines() {
+            // One that ends meanwhile is not it.
+            let processes = try_docker(&["top", container, "-o", "pid,args"]).await.unwrap_or_default();
+            if processes.lines().any(|line| line.ends_with(id(job))) {
+                return Some(container.to_owned());
+            }
+        }
+        None
+    })
+    .await
+}
+
+/// Lets a program go on that is held in this container.
+pub(crate) async fn let_go(container: &str) {
+    // It is killed with whatever the program leaves when that ends first, which is no matter.
+    let _ = try_docker(&["exec", container, "bash", "-c", "echo >/tmp/gate"]).await;
+}
+
 /// Waits until a worker has no container any more, of any state.
-pub(crate) async fn gone(worker: &str, seconds: u64) {
-    until(seconds, &format!("no container of {worker}"), async || containers_of(worker).await.is_empty().then_some(()))
-        .await;
+pub(crate) async fn gone(worker: &str) {
+    until(&format!("no container of {worker}"), async || containers_of(worker).await.is_empty().then_some(())).await;
+}
+
+/// Makes sure that a worker that has ended in order has no container any more. It waits for that itself, so nobody waits
+/// here.
+pub(crate) async fn nothing_left_of(worker: &str) {
+    assert_eq!(containers_of(worker).await, Vec::<String>::new(), "containers of {worker} are left");
 }
 
 /// What the engine says of a container.

@@ -26,6 +26,22 @@ pub(crate) fn bash(source: &str, more: Value) -> Value {
     job("bash", "main.sh", source, more)
 }
 
+/// A job whose program goes on when the test says so, with [`let_go`](super::engine::let_go), and then gives the right
+/// answer: for what has to happen while it runs, on however slow a machine.
+pub(crate) fn held() -> Value {
+    held_at_most(240)
+}
+
+/// The same with a limit of its own for its wall time, in seconds.
+pub(crate) fn held_at_most(seconds: u64) -> Value {
+    let source = "echo begun; [[ -e /tmp/gate ]] || mkfifo /tmp/gate; read -r _ </tmp/gate; echo done";
+    let limits = json!({ "wall_time_ms": seconds * 1_000 });
+    let job = bash(source, json!({ "limits": limits, "tests": [test("1", "", "begun\ndone\n")] }));
+    // For whoever looks for its process.
+    let args = json!({ "args": [id(&job)] });
+    with(job, args)
+}
+
 /// The job with further fields.
 pub(crate) fn with(mut job: Value, more: Value) -> Value {
     let Value::Object(fields) = more else { panic!("further fields come as an object") };

@@ -16,9 +16,6 @@ use serde_json::Value;
 use super::engine::{self, Leftovers, containers_of};
 use super::{unique, within};
 
-/// Longer than any job of the tests takes on a busy host.
-const JOB_SECONDS: u64 = 120;
-
 #[derive(Debug, Clone)]
 pub(crate) struct Lab {
     pub(crate) pipeline: Arc<Pipeline>,
@@ -53,7 +50,7 @@ impl Lab {
         change(&mut settings);
         let worker = settings.worker_id.clone();
         let leftovers = Arc::new(Leftovers::of(&worker));
-        let opened = within(60, "open the engine", Sandboxes::open(settings)).await;
+        let opened = within("open the engine", Sandboxes::open(settings)).await;
         let sandboxes = opened.unwrap_or_else(|error| panic!("{error}"));
         let policy = Policy { languages: config.languages, images: config.images.allow, limits: config.limits };
         let report = WorkerReport { id: worker.clone(), version: "0".to_owned(), host: "test".to_owned() };
@@ -80,7 +77,7 @@ impl Lab {
                 Cause::Store(error) => panic!("there is no store: {error}"),
             })
         };
-        within(JOB_SECONDS, "a job", run).await
+        within("a job", run).await
     }
 
     /// Runs a job; its report as a consumer reads it.
@@ -91,7 +88,7 @@ impl Lab {
 
     /// Ends it, and makes sure that nothing of it is left.
     pub(crate) async fn close(self) {
-        within(60, "close the sandboxes", self.pipeline.sandboxes.close()).await;
+        within("close the sandboxes", self.pipeline.sandboxes.close()).await;
         assert_eq!(containers_of(&self.worker).await, Vec::<String>::new(), "containers were left behind");
     }
 }

@@ -1,11 +1,12 @@
 //! `caisson` as a process.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
-use super::within;
+use super::{PATIENCE, within_time};
 
 /// How a process ended, and what it said.
 #[derive(Debug)]
@@ -40,7 +41,12 @@ pub(crate) fn caisson(worker: &str, arguments: &[&str]) -> Command {
 }
 
 /// Runs a command to its end, with these bytes as its stdin.
-pub(crate) async fn finish(mut command: Command, stdin: &[u8], seconds: u64) -> Ended {
+pub(crate) async fn finish(command: Command, stdin: &[u8]) -> Ended {
+    finish_within(PATIENCE, command, stdin).await
+}
+
+/// The same for what takes longer than all else.
+pub(crate) async fn finish_within(limit: Duration, mut command: Command, stdin: &[u8]) -> Ended {
     let mut child = command.stdin(Stdio::piped()).spawn().expect("it can be started");
     let mut input = child.stdin.take().expect("its stdin is a pipe");
     let stdin = stdin.to_vec();
@@ -49,7 +55,8 @@ pub(crate) async fn finish(mut command: Command, stdin: &[u8], seconds: u64) -> 
         // It may well end without having read everything.
         let _ = input.write_all(&stdin).await;
     });
-    let output = within(seconds, "a process of caisson", child.wait_with_output()).await.expect("it can be waited for");
+    let output =
+        within_time(limit, "the end of a process", child.wait_with_output()).await.expect("it can be waited for");
     feeding.abort();
     Ended {
         code: output.status.code(),

@@ -45,6 +45,8 @@ pub(crate) enum Fault {
     Reset,
     /// Done, this much later.
     Late(Duration),
+    /// Done, when [`Proxy::let_pass`] says so.
+    Held,
     /// Done; the connection is reset when so many bytes of the answer have passed.
     CutAfter(usize),
     /// Done; the answer comes in pieces of 16 bytes, so long apart.
@@ -60,7 +62,7 @@ impl Fault {
             Fault::Hangs => "hangs",
             Fault::AnswerLost => "answer lost",
             Fault::Reset => "reset",
-            Fault::Late(_) => "late",
+            Fault::Late(_) | Fault::Held => "late",
             Fault::CutAfter(_) => "cut off",
             Fault::Drips(_) => "drips",
             Fault::HalfClosed => "half closed",
@@ -112,6 +114,8 @@ struct Control {
     upstream: Upstream,
     state: Mutex<State>,
     black_hole: watch::Sender<bool>,
+    /// Whether requests that are to be held still are.
+    holding: watch::Sender<bool>,
     observer: Arc<dyn Observer>,
 }
 
@@ -173,7 +177,8 @@ impl Proxy {
             severed: CancellationToken::new(),
         };
         let (black_hole, _) = watch::channel(false);
-        let control = Arc::new(Control { dialect, upstream, state: Mutex::new(state), black_hole, observer });
+        let (holding, _) = watch::channel(true);
+        let control = Arc::new(Control { dialect, upstream, state: Mutex::new(state), black_hole, holding, observer });
         let task = tokio::spawn(serve::serve(listener, control.clone()));
         Proxy { endpoint, control, _task: AbortOnDropHandle::new(task), _folder: folder }
     }
@@ -192,6 +197,11 @@ impl Proxy {
     pub(crate) fn heal(&self) {
         self.control.lock().rules.clear();
         self.black_hole(false);
+    }
+
+    /// Lets everything go on that is [held](Fault::Held), now and from now on.
+    pub(crate) fn let_pass(&self) {
+        self.control.holding.send_replace(false);
     }
 
     /// While it is on, connections are taken and bytes accepted, and nothing comes out on the other side. Afterwards what
@@ -262,6 +272,11 @@ impl Control {
     /// Counts an answer that needed no fault of ours to be one.
     fn failed_by_itself(&self, operation: &str) {
         *self.lock().hits.entry((operation.to_owned(), "failed by itself")).or_default() += 1;
+    }
+
+    /// Waits until nothing is held any more.
+    async fn released(&self) {
+        let _ = self.holding.subscribe().wait_for(|on| !on).await;
     }
 
     /// Waits until there is no black hole.

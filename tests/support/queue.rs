@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{Message, MessageSystemAttributeName, QueueAttributeName};
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, Message, MessageSystemAttributeName, QueueAttributeName};
 use serde_json::{Value, json};
 
 use super::{unique, until, within};
@@ -61,7 +61,7 @@ impl Queue {
         for (attribute, value) in attributes {
             request = request.attributes(attribute.clone(), *value);
         }
-        let created = within(30, "create a queue", request.send()).await.expect("a queue can be created");
+        let created = within("create a queue", request.send()).await.expect("a queue can be created");
         let url = created.queue_url.expect("a queue has a URL");
         Queue { client, url }
     }
@@ -77,14 +77,14 @@ impl Queue {
     pub(crate) async fn arn(&self) -> String {
         let name = QueueAttributeName::QueueArn;
         let asking = self.client.get_queue_attributes().queue_url(&self.url).attribute_names(name.clone()).send();
-        let attributes = within(30, "a queue's name", asking).await.expect("the queue answers").attributes;
+        let attributes = within("a queue's name", asking).await.expect("the queue answers").attributes;
         attributes.and_then(|mut all| all.remove(&name)).expect("a queue has a name")
     }
 
     /// Sends a message; its id.
     pub(crate) async fn send(&self, body: &str) -> String {
         let sending = self.client.send_message().queue_url(&self.url).message_body(body).send();
-        let sent = within(30, "send a message", sending).await.expect("a message can be sent");
+        let sent = within("send a message", sending).await.expect("a message can be sent");
         sent.message_id.expect("a message has an id")
     }
 
@@ -104,19 +104,31 @@ impl Queue {
             .message_attribute_names("All")
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .send();
-        within(30, "receive messages", receiving).await.expect("messages can be received").messages.unwrap_or_default()
+        within("receive messages", receiving).await.expect("messages can be received").messages.unwrap_or_default()
     }
 
     pub(crate) async fn delete(&self, message: &Message) {
         let handle = message.receipt_handle().expect("a received message has a handle");
         let deleting = self.client.delete_message().queue_url(&self.url).receipt_handle(handle).send();
-        within(30, "delete a message", deleting).await.expect("a message can be deleted");
+        within("delete a message", deleting).await.expect("a message can be deleted");
+    }
+
+    /// Deletes up to ten messages.
+    pub(crate) async fn delete_all(&self, messages: &[Message]) {
+        let entries = messages.iter().enumerate().map(|(index, message)| {
+            let handle = message.receipt_handle().expect("a received message has a handle");
+            let entry = DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(handle);
+            entry.build().expect("an entry has an id and a handle")
+        });
+        let deleting = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries.collect()));
+        let outcome = within("delete messages", deleting.send()).await.expect("messages can be deleted");
+        assert!(outcome.failed.is_empty(), "{:?}", outcome.failed);
     }
 
     /// Takes results until there are `count` of them.
-    pub(crate) async fn answers(&self, count: usize, seconds: u64) -> Vec<Answer> {
+    pub(crate) async fn answers(&self, count: usize) -> Vec<Answer> {
         let mut answers = Vec::new();
-        until(seconds, &format!("{count} results"), async || {
+        until(&format!("{count} results"), async || {
             for message in self.receive(60).await {
                 self.delete(&message).await;
                 answers.push(Answer::of(message));
@@ -130,7 +142,7 @@ impl Queue {
     pub(crate) async fn counts(&self) -> Counts {
         let asking =
             self.client.get_queue_attributes().queue_url(&self.url).attribute_names(QueueAttributeName::All).send();
-        let all = within(30, "count messages", asking).await.expect("messages can be counted").attributes;
+        let all = within("count messages", asking).await.expect("messages can be counted").attributes;
         let all = all.expect("a queue has attributes");
         let count = |name| all.get(&name).and_then(|count: &String| count.parse().ok()).expect("a queue has counts");
         Counts {
@@ -140,9 +152,14 @@ impl Queue {
         }
     }
 
-    pub(crate) async fn becomes(&self, counts: Counts, seconds: u64) {
-        until(seconds, &format!("{counts:?} in {}", self.url), async || (self.counts().await == counts).then_some(()))
-            .await;
+    /// Makes sure that it has as many now.
+    pub(crate) async fn has(&self, counts: Counts) {
+        assert_eq!(self.counts().await, counts, "{}", self.url);
+    }
+
+    /// Waits until it has as many.
+    pub(crate) async fn becomes(&self, counts: Counts) {
+        until(&format!("{counts:?} in {}", self.url), async || (self.counts().await == counts).then_some(())).await;
     }
 }
 

@@ -130,7 +130,7 @@ impl Under {
     }
 
     /// How many times longer a file of jobs may take.
-    pub(crate) fn patience(&self) -> u64 {
+    pub(crate) fn patience(&self) -> u32 {
         if self.runtime.is_none() { 1 } else { 8 }
     }
 }

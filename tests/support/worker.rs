@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use tokio::process::Child;
 
-use super::engine::{Leftovers, gone};
+use super::engine::{Leftovers, nothing_left_of};
 use super::process::{self, caisson};
 use super::proxy::Proxy;
 use super::queue::Queue;
@@ -62,7 +62,7 @@ impl Worker {
 
     async fn working(self) -> Worker {
         let mut worker = self;
-        until(60, "a worker at work", async || {
+        until("a worker at work", async || {
             if let Some(status) = worker.child.try_wait().expect("a child can be asked") {
                 panic!("the worker has ended: {status}");
             }
@@ -148,15 +148,15 @@ impl Worker {
     }
 
     /// Its exit code; `None` when a signal ended it.
-    pub(crate) async fn ended(&mut self, seconds: u64) -> Option<i32> {
-        within(seconds, "the end of a worker", self.child.wait()).await.expect("a child can be waited for").code()
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        within("the end of a worker", self.child.wait()).await.expect("a child can be waited for").code()
     }
 
     /// Ends it as an operator would, and makes sure that it ends well and leaves nothing.
     pub(crate) async fn stop(mut self) {
         self.signal(libc::SIGTERM);
-        assert_eq!(self.ended(60).await, Some(0), "{}", self.log());
-        gone(&self.name, 1).await;
+        assert_eq!(self.ended().await, Some(0), "{}", self.log());
+        nothing_left_of(&self.name).await;
     }
 }
 

@@ -48,6 +48,7 @@ async fn converse(client: &mut Socket, control: &Control) -> std::io::Result<boo
         Some(Fault::Hangs) => return client.read(&mut [0]).await.map(|_| false),
         Some(Fault::Reset) => return Ok(true),
         Some(Fault::Late(by)) => tokio::time::sleep(by).await,
+        Some(Fault::Held) => control.released().await,
         _ => {}
     }
     let mut server = control.upstream.connect().await?;
