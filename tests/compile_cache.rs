@@ -289,16 +289,16 @@ async fn a_program_that_breaks_its_sandbox_gets_another_with_what_was_compiled()
     let source =
         "#include <unistd.h>\nint main(void) { char c = 0; read(0, &c, 1); if (c == 'x') for (;;) pause(); return 0; }";
     let more = || {
-        let tests =
-            json!([{ "id": "1", "stdin": "x", "limits": { "wall_time_ms": 60_000 } }, { "id": "2", "stdin": "y" }]);
-        json!({ "tests": tests })
+        let waits = json!({ "id": "1", "stdin": "x", "args": ["waits"], "limits": { "wall_time_ms": 240_000 } });
+        json!({ "tests": [waits, { "id": "2", "stdin": "y" }] })
     };
     for expected in [false, true] {
         let killer = async {
             let id = support::engine::running_container_of(&lab.worker).await;
             let is_waiting = async || {
-                let processes = support::engine::docker(&["top", &id]).await;
-                processes.lines().any(|line| line.ends_with("./main")).then_some(())
+                // By its argument: the compiler's own line ends with the program's name as well.
+                let processes = support::engine::docker(&["top", &id, "-o", "pid,args"]).await;
+                processes.lines().any(|line| line.ends_with("./main waits")).then_some(())
             };
             support::until("the program", is_waiting).await;
             support::engine::kill_agent(&id).await;
