@@ -80,13 +80,14 @@ async fn a_silence_shorter_than_the_visibility_timeout_costs_nothing() {
 async fn refusals_of_any_kind_are_waited_out() {
     let (incoming, outgoing) = queues().await;
     let proxy = Proxy::start().await;
-    let worker = Worker::behind(&proxy, &incoming, &outgoing, "worker.slots = 1").await;
+    // Before the worker starts, whose first long poll would be let through and might bring the job.
     // Throttled, or over the limit of messages in flight; credentials that have expired or are not allowed it.
     for status in [400, 403] {
         for operation in ["ReceiveMessage", "SendMessageBatch", "DeleteMessageBatch"] {
             proxy.fail(operation, Fault::Answered(status), 2);
         }
     }
+    let worker = Worker::behind(&proxy, &incoming, &outgoing, "worker.slots = 1").await;
     incoming.send_job(&quick()).await;
     let answers = outgoing.answers(1).await;
     incoming.becomes(EMPTY).await;
@@ -103,7 +104,6 @@ async fn answers_that_are_cut_off_or_drip_or_come_late_do_no_harm() {
     let (incoming, outgoing) = queues().await;
     let proxy = Proxy::start().await;
     let more = "worker.slots = 1\nqueue.visibility_timeout_s = 10";
-    let worker = Worker::behind(&proxy, &incoming, &outgoing, more).await;
     let pieces = Duration::from_millis(20);
     let faults = [Fault::CutAfter(40), Fault::HalfClosed, Fault::Late(Duration::from_secs(1)), Fault::Drips(pieces)];
     for fault in faults {
@@ -112,6 +112,7 @@ async fn answers_that_are_cut_off_or_drip_or_come_late_do_no_harm() {
     proxy.fail("DeleteMessageBatch", Fault::CutAfter(40), 1);
     proxy.fail("DeleteMessageBatch", Fault::HalfClosed, 1);
     proxy.fail("DeleteMessageBatch", Fault::Drips(pieces), 1);
+    let worker = Worker::behind(&proxy, &incoming, &outgoing, more).await;
     let job = quick();
     incoming.send_job(&job).await;
     let answers = outgoing.answers(1).await;

@@ -282,10 +282,11 @@ async fn requests_that_are_never_answered_do_not_stop_a_worker() {
     let proxy = Proxy::start().await;
     let operations = ["ReceiveMessage", "SendMessageBatch", "DeleteMessageBatch"];
     let more = "worker.slots = 1\nqueue.visibility_timeout_s = 60";
-    let worker = Worker::behind(&proxy, &incoming, &outgoing, more).await;
+    // Before the worker starts, whose first long poll would be let through and might bring the job.
     for operation in operations {
         proxy.fail(operation, Fault::Hangs, 1);
     }
+    let worker = Worker::behind(&proxy, &incoming, &outgoing, more).await;
     incoming.send_job(&quick()).await;
     let answers = outgoing.answers(1).await;
     incoming.becomes(EMPTY).await;
