@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use support::engine::{Image, Leftovers, docker, gone, running_container_of, socket, try_docker};
-use support::jobs::{bash, python, test};
+use support::engine::{Image, Leftovers, docker, gone, holding, socket, try_docker};
+use support::jobs::{bash, held, python, test};
 use support::process::{caisson, finish};
 use support::queue::{EMPTY, Queue};
 use support::worker::Worker;
@@ -158,10 +158,12 @@ async fn a_worker_in_a_container_answers_as_one_outside_and_dies_without_a_trace
     let got = answers_to(&jobs, &incoming, &outgoing).await;
     assert_eq!(got, expected);
 
-    // Killed in the middle of a job: its sandbox goes with it, and the job comes back for the next worker.
-    let slow = bash("sleep 60; echo done", json!({ "limits": { "wall_time_ms": 100_000 } }));
-    incoming.send_job(&slow).await;
-    running_container_of(&boxed.worker).await;
+    // Killed in the middle of a job: its sandbox goes with it, and the job comes back for the next worker. In the middle
+    // means that its program runs. A container that runs may be an earlier job's, and this one's be created and not yet
+    // started: then it would stay until another worker's sweep.
+    let job = held();
+    incoming.send_job(&job).await;
+    holding(&boxed.worker, &job).await;
     docker(&["kill", &boxed.name]).await;
     gone(&boxed.worker).await;
     until("the job back in its queue", async || (incoming.counts().await.visible == 1).then_some(())).await;
