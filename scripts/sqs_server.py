@@ -53,7 +53,7 @@ def main() -> None:
     address = f"http://{host}:{port}"
     # Straight to it, whatever proxy the environment names.
     direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with direct.open(f"{address}/moto-api/data.json", timeout=30) as answer:
+    with direct.open(f"{address}/moto-api/data.json", timeout=600) as answer:
         answer.read()
     print(address, flush=True)
     threading.Event().wait()

@@ -72,7 +72,7 @@ def launch(address: str, doctor: int = 0, selftest: int = 0, group: str = "fleet
         }
         if group:
             environment |= {"GROUP_NAME": group, "LAUNCH_HOOK": "launch"}
-        ended = subprocess.run([SCRIPT], env=environment, capture_output=True, text=True, timeout=100, check=False)
+        ended = subprocess.run([SCRIPT], env=environment, capture_output=True, text=True, timeout=600, check=False)
         told = [(action.get("Action"), action.get("LifecycleActionResult")) for action in Services.actions]
         for action in Services.actions:
             names = (action["AutoScalingGroupName"], action["LifecycleHookName"], action["InstanceId"])
