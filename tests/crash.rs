@@ -4,10 +4,12 @@
 mod support;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::engine::gone;
+use support::engine::{containers_of, gone, inspect};
 use support::jobs::{bash, id, test, verdict};
+use support::lab::Lab;
 use support::process::{caisson, finish};
 use support::queue::{Counts, EMPTY, Queue};
 use support::worker::{Worker, configuration};
@@ -85,6 +87,21 @@ async fn a_worker_that_dies_when_it_holds_a_lease_leaves_its_job_to_another() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_dies_when_it_has_created_a_container_leaves_its_job_to_another() {
     dies_at("created", UNANSWERED).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_dead_worker_created_and_never_started_goes_with_any_worker_after_a_minute() {
+    let (incoming, outgoing) = (Queue::create("jobs").await, Queue::create("results").await);
+    incoming.send_job(&bash("echo out", json!({}))).await;
+    let mut dead = Worker::spawn(&incoming, &outgoing, MORE, &[("CAISSON_CRASH_AT", "created")]);
+    dead.leaves_the_volume();
+    assert_eq!(dead.ended().await, None, "{}", dead.log());
+    let left = containers_of(&dead.name).await;
+    assert_eq!(left.len(), 1, "nothing was left, so nothing can be removed");
+    assert_eq!(inspect(&left[0]).await["State"]["Status"], "created");
+    let other = Lab::set(1, "", |settings| settings.patience.sweep = Duration::from_secs(1)).await;
+    gone(&dead.name).await;
+    other.close().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
