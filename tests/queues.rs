@@ -131,15 +131,15 @@ async fn an_envelope_of_another_system_is_told_as_such_and_copied() {
         incoming.send(body).await;
     }
     let worker = Worker::start(&incoming, &outgoing, "worker.slots = 1").await;
-    let answers = outgoing.answers(envelopes.len(), 60).await;
-    incoming.becomes(EMPTY, 10).await;
+    let answers = outgoing.answers(envelopes.len()).await;
+    incoming.becomes(EMPTY).await;
     worker.stop().await;
     for answer in &answers {
         let detail = answer.report["detail"].as_str().expect("it has a detail");
         assert_eq!(verdict(&answer.report), "rejected");
         assert!(answer.report["job_id"].is_null() && detail.starts_with("job: looks like a"), "{detail}");
     }
-    dead.becomes(Counts { visible: envelopes.len(), ..EMPTY }, 5).await;
+    dead.becomes(Counts { visible: envelopes.len(), ..EMPTY }).await;
     let mut copied = Vec::new();
     while copied.len() < envelopes.len() {
         let received = dead.receive(60).await;

@@ -157,8 +157,7 @@ fn numbers_of_any_size_are_compared_by_their_digits() {
     }
 }
 
-/// A count of bytes that a comparison looks at would be better, and there is none: so the bound is a hundred times what it
-/// takes, and what isn't linear takes a thousand times that.
+/// Nothing here looks at a clock: what isn't linear takes an hour, and the test runner ends it.
 #[test]
 fn a_long_token_costs_its_length_whatever_it_is_compared_with() {
     let length = 1 << 20;
@@ -172,11 +171,9 @@ fn a_long_token_costs_its_length_whatever_it_is_compared_with() {
         (format!("{} ", "9".repeat(60_000)).repeat(32), format!("{}. ", "9".repeat(60_000)).repeat(32), true),
     ];
     for (expected, output, answer) in pairs {
-        let begun = std::time::Instant::now();
         let mut comparison = any_case.compare(Bytes::from(expected.clone()));
         output.as_bytes().chunks(1_000).for_each(|chunk| comparison.push(chunk));
         assert_eq!(comparison.finish(), answer, "{}…", &expected[..20]);
-        assert!(begun.elapsed().as_secs() < 60, "{}…: {:?}", &expected[..20], begun.elapsed());
     }
 }
 

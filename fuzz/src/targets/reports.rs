@@ -136,6 +136,7 @@ fn step(input: &mut Input<'_>, verdict: Verdict) -> StepReport {
         wall_time_ms: 23_456,
         memory_peak_bytes: 123_456_789,
         throttled_ms: None,
+        host_wait_ms: None,
         stdout: stdout.text,
         stdout_base64: stdout.base64,
         stdout_total_bytes: stdout.total_bytes,
