@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Locale;
 import java.util.Set;
 import java.util.stream.Stream;
 import javax.lang.model.element.ExecutableElement;
@@ -22,8 +23,8 @@ import javax.tools.ToolProvider;
 /**
  * The compile step of a Java job: compiles every source file and finds out which class is the program.
  *
- * <p>The only argument is the entry file. The class with {@code main} may have any name and be in any package; the
- * argument file {@code .caisson-run} tells the run step's {@code java} which it is.
+ * <p>The arguments are the entry file and the argument file to write. The class with {@code main} may have any name and be in
+ * any package; the argument file tells the run step's {@code java} which it is.
  */
 public final class Compile {
     private static final String CLASS_PATH = ".:*"; // The job's classes, and jars it may have brought.
@@ -33,11 +34,14 @@ public final class Compile {
 
     public static void main(String[] args) throws IOException {
         var entry = Path.of(args[0]).normalize();
+        // A worker of an earlier version gives the entry file alone, and it is a source only by its name.
+        boolean isEarlier = args.length < 2;
+        var argumentFile = Path.of(isEarlier ? ".caisson-run" : args[1]);
         var compiler = ToolProvider.getSystemJavaCompiler();
         var programs = new ArrayList<Program>();
         try (var manager = compiler.getStandardFileManager(null, null, UTF_8)) {
             var sources = new ArrayList<JavaFileObject>();
-            manager.getJavaFileObjectsFromPaths(sourceFiles()).forEach(file -> sources.add(new AnyName(file)));
+            manager.getJavaFileObjectsFromPaths(sourceFiles(isEarlier ? null : entry)).forEach(file -> sources.add(new AnyName(file)));
             if (sources.isEmpty()) {
                 fail("no file of the job ends in .java");
             }
@@ -60,7 +64,7 @@ public final class Compile {
         if (program.isEmpty()) {
             fail("no class has a method public static void main(String[] args)");
         }
-        Files.writeString(Path.of(".caisson-run"), "-cp " + CLASS_PATH + "\n" + program.get().className() + "\n");
+        Files.writeString(argumentFile, "-cp " + CLASS_PATH + "\n" + program.get().className() + "\n");
     }
 
     private static void fail(String reason) {
@@ -68,13 +72,24 @@ public final class Compile {
         System.exit(1);
     }
 
-    private static List<Path> sourceFiles() throws IOException {
+    /** The entry file, whatever its name, and all that end in .java, in upper or lower case. */
+    private static List<Path> sourceFiles(Path entry) throws IOException {
         try (Stream<Path> paths = Files.walk(Path.of(""))) {
-            return paths.filter(path -> path.toString().endsWith(".java"))
+            return paths.filter(path -> path.normalize().equals(entry) || isSource(path))
                     .filter(Files::isRegularFile)
                     .sorted()
                     .toList();
         }
+    }
+
+    /** Hidden files and folders, and what archivers of macOS put into __MACOSX, are no sources. */
+    private static boolean isSource(Path path) {
+        for (Path part : path) {
+            if (part.toString().startsWith(".") || part.toString().equals("__MACOSX")) {
+                return false;
+            }
+        }
+        return path.toString().toLowerCase(Locale.ROOT).endsWith(".java");
     }
 
     private static boolean hasMain(JavacTask task, TypeElement type) {
@@ -94,16 +109,21 @@ public final class Compile {
     private static Program program(TypeElement type, Path file, Path entry) {
         var name = type.getSimpleName() + ".java";
         int rank = file.equals(entry) ? 0 : 3;
-        if (!file.endsWith(name)) {
+        if (!file.getFileName().toString().equalsIgnoreCase(name)) {
             rank += type.getModifiers().contains(Modifier.PUBLIC) ? 1 : 2;
         }
         return new Program(type.getQualifiedName().toString(), rank);
     }
 
-    /** A source file that may declare a public class of another name than its own. */
+    /** A source file that may declare a public class of another name than its own, and have any ending. */
     private static final class AnyName extends ForwardingJavaFileObject<JavaFileObject> {
         AnyName(JavaFileObject file) {
             super(file);
+        }
+
+        @Override
+        public Kind getKind() {
+            return Kind.SOURCE;
         }
 
         @Override
