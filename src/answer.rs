@@ -245,7 +245,7 @@ pub fn sentence(step: &StepResult, limits: &Limits) -> String {
             seconds(evidence.cpu_time_us),
             limits.wall_time_ms as f64 / 1e3
         ),
-        (_, _) if evidence.oom_kills > 0 || evidence.thrashed => {
+        (_, _) if evidence.oom_kills > 0 || evidence.thrashed || evidence.heap_exhausted => {
             format!("needed more than its {} MiB of memory", limits.memory_bytes >> 20)
         }
         (_, _) if evidence.stdout_total_bytes > limits.output_bytes => {

@@ -29,6 +29,8 @@ pub struct RunEvidence {
     pub thrashed: bool,
     /// How many processes the kernel killed for want of memory during the step.
     pub oom_kills: u64,
+    /// Whether a runtime said that its own heap, smaller than the limit, ran out, and ended as it does then.
+    pub heap_exhausted: bool,
     /// How much the program wrote, as far as the agent read: one byte over the limit where it was cut off.
     pub stdout_total_bytes: u64,
     pub stderr_total_bytes: u64,

@@ -3,16 +3,23 @@
 //! A language is data: a `language.toml` in `images/<name>/`, embedded when Caisson is built, or a `[languages.NAME]` table
 //! of the operator's configuration. Nothing else of Caisson knows a language by name.
 
+mod exhaustion;
 mod limits;
+mod names;
 mod placeholder;
 mod read;
+mod room;
 
 use std::collections::BTreeMap;
 
+pub use exhaustion::Exhaustion;
+pub(crate) use exhaustion::HeapWatch;
 pub(crate) use limits::{LONGEST_MS, limit_kind};
+pub(crate) use names::{free_path, has_extension, is_hidden};
 pub use placeholder::{Placeholders, expand, main_stem, unknown_placeholder};
 pub(crate) use read::{IMAGE, language as read_language};
 pub use read::{LANGUAGE_FIELDS, LanguageField};
+pub(crate) use room::{heap_mb, stack_bytes, stack_kb};
 
 use crate::limits::LimitsRequest;
 use crate::strict_toml::{Mistake, Place, Source};
@@ -34,6 +41,19 @@ pub struct Language {
     /// `None` for a language that runs its source.
     pub compile: Option<Vec<String>>,
     pub run: Vec<String>,
+    /// What `{program}` is where no file of the job is in the way; the entry file's stem when absent.
+    pub program: Option<String>,
+    /// What the runtime takes of the memory beside its heap: so much, and so much of each hundred.
+    pub heap_beside_mb: Option<u64>,
+    pub heap_beside_percent: Option<u64>,
+    /// What it says on stderr when its heap has run out, and how it ends then; see [`Exhaustion`].
+    pub heap_exhausted: Option<Vec<String>>,
+    pub heap_exhausted_ends: Option<Vec<String>>,
+    /// Of the stack: the least with which the runtime starts, what it needs beside the program's, and how much of the memory it
+    /// may be.
+    pub stack_least_kb: Option<u64>,
+    pub stack_beside_kb: Option<u64>,
+    pub stack_memory_percent: Option<u64>,
     /// The environment of both steps.
     pub env: BTreeMap<String, String>,
     /// What this language needs other than the operator's defaults, for a run.
@@ -88,9 +108,10 @@ impl Languages {
         self.0.get(name)
     }
 
-    /// The language of a file by the extension of its name, without the dot: `py`.
+    /// The language of a file by the extension of its name, without the dot: `py`, or `PY` where no language has that.
     pub fn by_extension(&self, extension: &str) -> Option<&Language> {
-        self.iter().find(|language| language.extensions.iter().any(|it| it == extension))
+        let of = |wanted: &str| self.iter().find(|language| language.extensions.iter().any(|it| it == wanted));
+        of(extension).or_else(|| of(&extension.to_lowercase()))
     }
 
     /// In alphabetical order.
@@ -144,6 +165,11 @@ mod tests {
         assert_eq!(languages.get("c"), Some(&c));
         assert_eq!(languages.by_extension("c"), Some(&c));
         assert_eq!(languages.by_extension("h"), None);
+        assert_eq!(languages.by_extension("C"), Some(&c));
+        let cpp = Language { name: "cpp".to_owned(), extensions: vec!["C".to_owned()], ..Language::default() };
+        languages.insert(cpp.clone());
+        assert_eq!(languages.by_extension("C"), Some(&cpp), "the one that has it as it is goes first");
+        languages.0.remove("cpp");
         assert_eq!(languages.insert(c.clone()), Some(c));
         assert_eq!(languages.names().collect::<Vec<_>>(), ["c"]);
     }

@@ -3,12 +3,16 @@
 //! Pure: the policy comes in, a [`Plan`] or a [`Rejection`] goes out. Behind it nothing of a job is optional any more.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::checker::Checker;
 use crate::job::{Data, Environment, Isolation, Job, JobFile, Rejection, Test};
-use crate::language::{Language, Languages, Placeholders, expand};
+use crate::language::{
+    Exhaustion, Language, Languages, Placeholders, expand, free_path, has_extension, heap_mb, is_hidden,
+    main_stem, stack_bytes, stack_kb,
+};
 use crate::limits::{Limits, LimitsPolicy, LimitsRequest};
 use crate::protocol::{MAX_PAYLOAD, PROGRAM_PATH, WORKSPACE};
 
@@ -28,6 +32,10 @@ pub struct Command {
     /// The whole environment.
     pub env: BTreeMap<String, String>,
     pub limits: Limits,
+    /// The stack limit of its processes: `limits.stack_bytes`, and what the language's runtime needs beside it.
+    pub stack_bytes: u64,
+    /// How the language's runtime says that its heap ran out, if it has one.
+    pub exhaustion: Option<Arc<Exhaustion>>,
 }
 
 /// One file to put into the sandbox.
@@ -114,11 +122,6 @@ impl Plan {
     /// As [`new`](Plan::new), and when a reference isn't among `data`.
     pub fn with_data(job: Job, policy: &Policy, data: &Data) -> Result<Plan, Rejection> {
         let setting = Setting::of(&job, policy)?;
-        let main = match (&job.main, setting.language) {
-            (Some(main), _) => main.clone(),
-            (None, Some(language)) if job.files.iter().any(|file| file.path == language.main) => language.main.clone(),
-            (None, _) => job.files[0].path.clone(),
-        };
 
         let compile_request = job.compile_limits.or(&setting.compile_limits);
         let run_request = job.limits.or(&setting.limits);
@@ -128,18 +131,18 @@ impl Plan {
             run_argv.ok_or_else(|| Rejection::new("run", "is needed: an image has no program of its own to run"))?;
         let run_limits = run_request.resolve(&policy.limits.run, &policy.limits, "limits")?;
 
-        let env = environment(setting.language, &job.env);
+        let maker = Maker::new(&job, setting.language, compile_argv);
         let compile = match compile_argv {
             None => None,
             Some(argv) => {
                 let limits = compile_request.resolve(&policy.limits.compile, &policy.limits, "compile_limits")?;
-                let command = Command { argv: filled(argv, &main, &limits), env: env.clone(), limits };
+                let command = maker.command(argv, &[], limits);
                 command.check_length("compile")?;
                 Some(command)
             }
         };
         let planned = |file: &JobFile| {
-            let content = file.content.bytes(data)?;
+            let content = maker.as_source(&file.path, file.content.bytes(data)?);
             let executable = file.executable.unwrap_or(content.starts_with(b"#!"));
             Ok(PlannedFile { path: file.path.clone(), content, executable })
         };
@@ -147,7 +150,7 @@ impl Plan {
         let mut tests = Vec::with_capacity(job.tests.len());
         let mut bytes = 0;
         for (index, test) in job.tests.iter().enumerate() {
-            let test = planned_test(index, test, &job, policy, data, &run_request, run_argv, &main, &env)?;
+            let test = planned_test(index, test, &job, policy, data, &run_request, run_argv, &maker)?;
             bytes += test.command.check_length("run")?;
             if bytes > MAX_COMMANDS_BYTES {
                 return Err(Rejection::new(
@@ -295,8 +298,7 @@ fn planned_test(
     data: &Data,
     run_request: &LimitsRequest,
     run_argv: &[String],
-    main: &str,
-    env: &BTreeMap<String, String>,
+    maker: &Maker<'_>,
 ) -> Result<PlannedTest, Rejection> {
     // A test that moves the CPU time or the memory moves what follows from it, unless the job fixed that itself.
     let at = if test.limits == LimitsRequest::default() { "limits".to_owned() } else { format!("tests[{index}].limits") };
@@ -308,21 +310,86 @@ fn planned_test(
         request.stack_bytes = None;
     }
     let limits = request.resolve(&policy.limits.run, &policy.limits, &at)?;
-    let mut argv = filled(run_argv, main, &limits);
-    argv.extend(test.args.as_ref().unwrap_or(&job.args).iter().cloned());
     Ok(PlannedTest {
         id: test.id.clone(),
         group: test.group.clone(),
         points: test.points,
-        command: Command { argv, env: env.clone(), limits },
+        command: maker.command(run_argv, test.args.as_ref().unwrap_or(&job.args), limits),
         stdin: test.stdin.bytes(data)?,
         expected_stdout: test.expected_stdout.as_ref().map(|expected| expected.bytes(data)).transpose()?,
     })
 }
 
-fn filled(argv: &[String], main: &str, limits: &Limits) -> Vec<String> {
-    let placeholders = Placeholders { main, memory_mb: limits.memory_bytes >> 20 };
-    argv.iter().map(|argument| expand(argument, &placeholders)).collect()
+/// What all commands of a job have in common.
+struct Maker<'a> {
+    language: Option<&'a Language>,
+    main: &'a str,
+    program: String,
+    env: BTreeMap<String, String>,
+    exhaustion: Option<Arc<Exhaustion>>,
+}
+
+impl<'a> Maker<'a> {
+    fn new(job: &'a Job, language: Option<&'a Language>, compile: Option<&Vec<String>>) -> Maker<'a> {
+        let main = entry(job, language);
+        let wanted = language.and_then(|language| language.program.as_deref()).unwrap_or(main_stem(main));
+        // Only a compile step that writes there needs the name to be free; another one may have made or brought the file.
+        let is_made = compile.is_some_and(|argv| argv.iter().any(|argument| argument.contains("{program}")));
+        let program = match is_made {
+            true => free_path(wanted, job.files.iter().map(|file| file.path.as_str())),
+            false => wanted.to_owned(),
+        };
+        Maker {
+            language,
+            main,
+            program: format!("./{program}"),
+            env: environment(language, &job.env),
+            exhaustion: language.and_then(Exhaustion::of),
+        }
+    }
+
+    fn command(&self, argv: &[String], args: &[String], limits: Limits) -> Command {
+        let none = Language::default();
+        let language = self.language.unwrap_or(&none);
+        let placeholders = Placeholders {
+            main: self.main,
+            program: &self.program,
+            memory_mb: limits.memory_bytes >> 20,
+            heap_mb: heap_mb(language, &limits),
+            stack_kb: stack_kb(language, &limits),
+        };
+        let filled = argv.iter().map(|argument| expand(argument, &placeholders));
+        Command {
+            argv: filled.chain(args.iter().cloned()).collect(),
+            env: self.env.clone(),
+            limits,
+            stack_bytes: stack_bytes(language, &limits),
+            exhaustion: self.exhaustion.clone(),
+        }
+    }
+
+    /// A source without the byte order mark that editors of Windows put before it: no language has a meaning for it, and
+    /// bash and javac stumble over it.
+    fn as_source(&self, path: &str, content: Bytes) -> Bytes {
+        const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+        let is_source = |language: &Language| path == self.main || has_extension(path, &language.extensions);
+        match self.language.is_some_and(is_source) && content.starts_with(BYTE_ORDER_MARK) {
+            true => content.slice(BYTE_ORDER_MARK.len()..),
+            false => content,
+        }
+    }
+}
+
+/// The path of the entry file: the one that the job names, the language's usual one, the first that looks like a source of the
+/// language, or simply the first.
+fn entry<'a>(job: &'a Job, language: Option<&Language>) -> &'a str {
+    let paths = || job.files.iter().map(|file| file.path.as_str());
+    let visible = || paths().filter(|path| !is_hidden(path));
+    let usual = |path: &&str| language.is_some_and(|language| language.main == *path);
+    let source = |path: &&str| language.is_some_and(|language| has_extension(path, &language.extensions));
+    let named = job.main.as_deref();
+    let guessed = || paths().find(usual).or_else(|| visible().find(source)).or_else(|| visible().next());
+    named.or_else(guessed).unwrap_or(&job.files[0].path)
 }
 
 fn environment(language: Option<&Language>, job: &BTreeMap<String, String>) -> BTreeMap<String, String> {

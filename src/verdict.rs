@@ -20,7 +20,8 @@ pub enum Verdict {
     RuntimeError,
     /// The CPU time or the wall time was used up.
     TimeLimit,
-    /// The kernel killed something of the step for want of memory, or would have in the end.
+    /// The kernel killed something of the step for want of memory, or would have in the end, or a runtime's own heap, which
+    /// fits into the limit, ran out.
     MemoryLimit,
     /// A stream grew over `output_bytes`.
     OutputLimit,
@@ -138,7 +139,9 @@ impl Reason {
 /// The precedence is `memory_limit`, `time_limit`, `output_limit`, `runtime_error`, `wrong_answer`. Every figure is
 /// compared with its limit again after the step ended, so it doesn't matter who noticed first.
 pub fn judge(evidence: &RunEvidence, limits: &Limits) -> (Verdict, Option<Reason>) {
-    if evidence.oom_kills > 0 || evidence.thrashed {
+    // A program that goes on where a thread of it ran out of heap, and is right all the same, has done its work.
+    let has_succeeded = evidence.ending == Ending::Exited(0) && evidence.output_matches != Some(false);
+    if evidence.oom_kills > 0 || evidence.thrashed || (evidence.heap_exhausted && !has_succeeded) {
         return (Verdict::MemoryLimit, None);
     }
     if evidence.cpu_time_us > limits.cpu_time_ms.saturating_mul(1_000) {
@@ -252,6 +255,20 @@ mod tests {
         let mut evidence = RunEvidence { ending: Ending::Signalled(9), thrashed: true, ..RunEvidence::default() };
         evidence.cpu_time_us = u64::MAX;
         assert_eq!(judge(&evidence, &Limits::RUN), (Verdict::MemoryLimit, None));
+    }
+
+    #[test]
+    fn out_of_heap_is_the_memory_limit_unless_the_program_was_right_all_the_same() {
+        let limits = Limits::RUN;
+        let heap = |ending, output_matches| RunEvidence { ending, output_matches, heap_exhausted: true, ..evidence() };
+        for ending in [Ending::Exited(1), Ending::Signalled(6)] {
+            assert_eq!(judge(&heap(ending, Some(true)), &limits), (Verdict::MemoryLimit, None));
+        }
+        assert_eq!(judge(&heap(Ending::Exited(0), Some(false)), &limits), (Verdict::MemoryLimit, None));
+        assert_eq!(judge(&heap(Ending::Exited(0), Some(true)), &limits), (Verdict::Accepted, None));
+        assert_eq!(judge(&heap(Ending::Exited(0), None), &limits), (Verdict::Completed, None));
+        let late = RunEvidence { wall_time_us: u64::MAX, ..heap(Ending::Signalled(9), None) };
+        assert_eq!(judge(&late, &limits), (Verdict::MemoryLimit, None), "others waited for the thread that had died");
     }
 
     #[test]

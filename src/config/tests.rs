@@ -176,8 +176,8 @@ go = "golang"
     caisson.toml:22: images.allow: is a whole number; allowed is an image reference such as caisson/python3 or registry.example/grader:4
     caisson.toml:24: log.level: "infos" does not fit; allowed is a level or directives such as info,caisson::queue=debug
     caisson.toml:25: log.format: "xml" is unknown; allowed is one of auto, json, text
-    caisson.toml:26: languages.rust.run: is missing; allowed is a list of at least 1, each element text in which only {main}, {main_stem} and {memory_mb} stand in braces
-    caisson.toml:29: languages.rust.compile: "{man}" does not fit; allowed is text in which only {main}, {main_stem} and {memory_mb} stand in braces
+    caisson.toml:26: languages.rust.run: is missing; allowed is a list of at least 1, each element text in which only {main}, {main_stem}, {program}, {memory_mb}, {heap_mb} and {stack_kb} stand in braces
+    caisson.toml:29: languages.rust.compile: "{man}" does not fit; allowed is text in which only {main}, {main_stem}, {program}, {memory_mb}, {heap_mb} and {stack_kb} stand in braces
     caisson.toml:30: languages.rust.limits.processes: 100000 is above maximum.processes, which is 256; lower this or raise that
     caisson.toml:31: languages.py3.extensions: "py" belongs to python3 already; leave it to one of them
     caisson.toml:36: languages.py3.compile_limits: limits a compile step, but there is no compile command

@@ -40,9 +40,9 @@ run = ["lua5.4", "{main}"]
 limits = { memory_bytes = 134_217_728 }
 ```
 
-`{main}` stands for the path of the entry file, `{main_stem}` for the same without its last extension, and `{memory_mb}`
-for the step's memory limit in MiB. Any other lower-case word in braces is a mistake, unless it follows a `$`. Languages
-have no variables; what comes with Caisson is listed in [languages.md](languages.md).
+[languages.md](languages.md) says what the placeholders `{main}`, `{main_stem}`, `{program}`, `{memory_mb}`, `{heap_mb}` and
+`{stack_kb}` stand for, and lists the languages that come with Caisson. Any other lower-case word in braces is a mistake, unless
+it follows a `$`. Languages have no variables.
 
 "#;
 

@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 use super::step::{broken, evidence, not_started, request};
 use super::{Allowance, Run, StepResult, Witness};
 use crate::capture::CaptureBudget;
+use crate::language::HeapWatch;
 use crate::plan::{Command, Plan};
 use crate::protocol::{Restore, Stdin, StepEnding};
 use crate::sandbox::slots::Permit;
@@ -90,13 +91,20 @@ impl Interactive<'_> {
             Resized::Broken { oom, detail } => broken(sandbox, oom, &detail),
             Resized::Done => {
                 let step = request(command, restore, Stdin::Stream, allowance);
-                match sandbox.run_streaming(step, &mut self.stdin, self.output).await? {
+                let mut heap = HeapWatch::new(command.exhaustion.as_deref());
+                let mut output = |is_stdout: bool, data: &[u8]| {
+                    if !is_stdout {
+                        heap.push(data);
+                    }
+                    (self.output)(is_stdout, data);
+                };
+                match sandbox.run_streaming(step, &mut self.stdin, &mut output).await? {
                     StepOutcome::Broken { oom, detail } => broken(sandbox, oom, &detail),
                     StepOutcome::Ended(ended) => {
                         if let StepEnding::NotStarted(errno) = ended.ending {
                             result.detail = Some(not_started(command, errno));
                         }
-                        evidence(&ended, limits, allowance)?
+                        evidence(&ended, &heap, limits, allowance)?
                     }
                 }
             }

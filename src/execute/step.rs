@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::Allowance;
 use crate::capture::{CaptureBudget, Captured};
 use crate::evidence::{Ending, RunEvidence};
+use crate::language::HeapWatch;
 use crate::limits::Limits;
 use crate::plan::{Command, Plan, PlannedTest};
 use crate::protocol::{Ended, Hindrance, Restore, Stdin, Step, StepEnding};
@@ -132,12 +133,14 @@ async fn run(
     }
     steps::passed!("resized");
     let (mut stdout, mut stderr) = budget.next_step();
+    let mut heap = HeapWatch::new(command.exhaustion.as_deref());
     let mut output = |is_stdout: bool, data: &[u8]| {
         if is_stdout {
             stdout.push(data);
             on_stdout(data);
         } else {
             stderr.push(data);
+            heap.push(data);
         }
     };
     let request = request(command, restore, Stdin::Bytes(stdin.len() as u64), allowance);
@@ -152,7 +155,7 @@ async fn run(
                 StepEnding::NotStarted(errno) => Some(not_started(command, errno)),
                 _ => None,
             };
-            (evidence(&ended, limits, allowance)?, ended.hindrance, detail, true)
+            (evidence(&ended, &heap, limits, allowance)?, ended.hindrance, detail, true)
         }
         StepOutcome::Broken { oom, detail } => {
             let evidence = RunEvidence {
@@ -176,8 +179,7 @@ pub(crate) fn broken(sandbox: &Sandbox, oom: bool, detail: &str) -> RunEvidence 
 
 /// The step as the agent is told it.
 pub(crate) fn request(command: &Command, restore: Restore, stdin: Stdin, allowance: &Allowance) -> Step {
-    let Limits { cpu_time_ms, wall_time_ms, output_bytes, file_size_bytes, open_files, stack_bytes, .. } =
-        command.limits;
+    let Limits { cpu_time_ms, wall_time_ms, output_bytes, file_size_bytes, open_files, .. } = command.limits;
     Step {
         argv: command.argv.iter().map(|argument| argument.clone().into_bytes()).collect(),
         env: command.env.iter().map(|(name, value)| format!("{name}={value}").into_bytes()).collect(),
@@ -190,28 +192,36 @@ pub(crate) fn request(command: &Command, restore: Restore, stdin: Stdin, allowan
         output_bytes,
         file_size_bytes,
         open_files,
-        stack_bytes,
+        stack_bytes: command.stack_bytes,
     }
 }
 
-/// What the agent measured, in the words of judgement. What the host kept the program waiting is taken off `allowance`.
+/// What the agent measured and the runtime said, in the words of judgement. What the host kept the program waiting is taken off
+/// `allowance`.
 ///
 /// # Errors
 /// [`SandboxError::HostBusy`] when the step was ended for nothing else than that.
-pub(crate) fn evidence(ended: &Ended, limits: &Limits, allowance: &Allowance) -> Result<RunEvidence, SandboxError> {
+pub(crate) fn evidence(
+    ended: &Ended,
+    heap: &HeapWatch<'_>,
+    limits: &Limits,
+    allowance: &Allowance,
+) -> Result<RunEvidence, SandboxError> {
+    let ending = match ended.ending {
+        StepEnding::Exited(code) => Ending::Exited(code),
+        StepEnding::Signalled(signal) => Ending::Signalled(signal),
+        StepEnding::NotStarted(libc::ENOENT | libc::ENOTDIR) => Ending::Exited(NOT_FOUND),
+        StepEnding::NotStarted(_) => Ending::Exited(NOT_EXECUTABLE),
+    };
     let evidence = RunEvidence {
-        ending: match ended.ending {
-            StepEnding::Exited(code) => Ending::Exited(code),
-            StepEnding::Signalled(signal) => Ending::Signalled(signal),
-            StepEnding::NotStarted(libc::ENOENT | libc::ENOTDIR) => Ending::Exited(NOT_FOUND),
-            StepEnding::NotStarted(_) => Ending::Exited(NOT_EXECUTABLE),
-        },
+        ending,
         cpu_time_us: ended.cpu_time_us,
         wall_time_us: ended.wall_time_us,
         host_wait_us: allowance.counted_us(&ended.hindrance),
         memory_peak_bytes: ended.memory_peak_bytes,
         thrashed: ended.thrashed,
         oom_kills: ended.oom_kills,
+        heap_exhausted: heap.exhausted(ending),
         stdout_total_bytes: ended.stdout_total_bytes,
         stderr_total_bytes: ended.stderr_total_bytes,
         output_matches: None,
@@ -244,16 +254,16 @@ mod tests {
         let limits = Limits::RUN;
         let allowance = || Allowance::of(limits.wall_time_ms);
         let most_us = allowance().cpu_wait_us();
-        let error = evidence(&killed(most_us + 1), &limits, &allowance()).expect_err("the host was too busy");
+        let error = evidence(&killed(most_us + 1), &HeapWatch::new(None), &limits, &allowance()).expect_err("the host was too busy");
         assert!(matches!(error, SandboxError::HostBusy(_)), "{error}");
 
         // Up to there, a signal is a signal; and so is a limit that was passed.
-        evidence(&killed(most_us), &limits, &allowance()).expect("it was killed by itself");
+        evidence(&killed(most_us), &HeapWatch::new(None), &limits, &allowance()).expect("it was killed by itself");
         let busy = Ended { cpu_time_us: limits.cpu_time_ms * 1_000 + 1, ..killed(most_us + 1) };
-        evidence(&busy, &limits, &allowance()).expect("it used up its CPU time");
+        evidence(&busy, &HeapWatch::new(None), &limits, &allowance()).expect("it used up its CPU time");
         let idle = Ended { wall_time_us: 2 * most_us + limits.wall_time_ms * 1_000, ..killed(most_us + 1) };
-        evidence(&idle, &limits, &allowance()).expect("it waited by itself for too long, too");
+        evidence(&idle, &HeapWatch::new(None), &limits, &allowance()).expect("it waited by itself for too long, too");
         let through = Ended { ending: StepEnding::Exited(0), ..killed(most_us + 1) };
-        evidence(&through, &limits, &allowance()).expect("it got through");
+        evidence(&through, &HeapWatch::new(None), &limits, &allowance()).expect("it got through");
     }
 }

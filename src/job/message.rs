@@ -32,10 +32,11 @@ pub(super) struct JobMessage {
     /// The files put into the sandbox.
     #[schemars(length(min = 1, max = 1000))]
     pub(super) files: Capped<Object<FileMessage>, MAX_FILES>,
-    /// The path of the entry file, one of `files`. Absent: the language's file name when there is one of that name, else
-    /// the first file.
+    /// The path of the entry file, one of `files`. Absent: the language's file name when there is one of that name, else the
+    /// first with an extension of the language, else the first.
     pub(super) main: Option<String>,
-    /// The compile step's arguments, the program first; no shell. Placeholders: `{main}`, `{main_stem}`, `{memory_mb}`.
+    /// The compile step's arguments, the program first; no shell. Placeholders: `{main}`, `{main_stem}`, `{program}`,
+    /// `{memory_mb}`, `{heap_mb}`, `{stack_kb}`.
     /// Absent: the language's.
     #[schemars(length(min = 1, max = 256))]
     pub(super) compile: Option<Capped<String, MAX_ARGUMENTS>>,

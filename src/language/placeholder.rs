@@ -1,16 +1,25 @@
 //! The placeholders of an argument vector. Expansion is a plain replacement of whole words in braces, done once: what a
 //! placeholder stands for is never looked at again, so a file called `{memory_mb}` is just that.
 
-/// What the placeholders stand for in one job.
+use super::names::{as_operand, as_script};
+
+/// What the placeholders stand for in one step of a job.
 #[derive(Debug, Clone, Copy)]
 pub struct Placeholders<'a> {
-    /// `{main}`: the path of the entry file; `{main_stem}` follows from it.
+    /// `{main}`: the path of the entry file; `{main_stem}` follows from it. Both are written so that no program takes them
+    /// for an option.
     pub main: &'a str,
+    /// `{program}`: the path of what the compile step makes.
+    pub program: &'a str,
     /// `{memory_mb}`: the step's memory limit in MiB.
     pub memory_mb: u64,
+    /// `{heap_mb}`: how much of it a runtime's own heap may take, in MiB.
+    pub heap_mb: u64,
+    /// `{stack_kb}`: how much of the stack a runtime may give to the program, in KiB.
+    pub stack_kb: u64,
 }
 
-const NAMES: [&str; 3] = ["main", "main_stem", "memory_mb"];
+const NAMES: [&str; 6] = ["main", "main_stem", "program", "memory_mb", "heap_mb", "stack_kb"];
 
 /// Replaces the placeholders in one argument; everything else stays as it is, braces included.
 pub fn expand(argument: &str, placeholders: &Placeholders<'_>) -> String {
@@ -21,9 +30,12 @@ pub fn expand(argument: &str, placeholders: &Placeholders<'_>) -> String {
         rest = &rest[start..];
         let name = rest[1..].split_once('}').map_or("", |(name, _)| name);
         match name {
-            "main" => expanded.push_str(placeholders.main),
-            "main_stem" => expanded.push_str(main_stem(placeholders.main)),
+            "main" => expanded.push_str(&as_script(placeholders.main)),
+            "main_stem" => expanded.push_str(&as_operand(main_stem(placeholders.main))),
+            "program" => expanded.push_str(placeholders.program),
             "memory_mb" => expanded.push_str(&placeholders.memory_mb.to_string()),
+            "heap_mb" => expanded.push_str(&placeholders.heap_mb.to_string()),
+            "stack_kb" => expanded.push_str(&placeholders.stack_kb.to_string()),
             _ => {
                 // Not ours: only the brace is passed over, another may open before this one closes.
                 expanded.push('{');
@@ -64,7 +76,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SOME: Placeholders<'_> = Placeholders { main: "src/Main.java", memory_mb: 256 };
+    const SOME: Placeholders<'_> = Placeholders {
+        main: "src/Main.java",
+        program: "./src/Main",
+        memory_mb: 256,
+        heap_mb: 198,
+        stack_kb: 32_768,
+    };
 
     #[test]
     fn placeholders_are_replaced_wherever_they_stand() {
@@ -72,6 +90,9 @@ mod tests {
             ("{main}", "src/Main.java"),
             ("-o{main_stem}.out", "-osrc/Main.out"),
             ("-Xmx{memory_mb}m", "-Xmx256m"),
+            ("-Xmx{heap_mb}m", "-Xmx198m"),
+            ("-Xss{stack_kb}k", "-Xss32768k"),
+            ("@{program}", "@./src/Main"),
             ("{main}{main}", "src/Main.javasrc/Main.java"),
             ("{{main}}", "{src/Main.java}"),
             ("{ main }", "{ main }"),
@@ -80,6 +101,21 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(expand(argument, &SOME), expected, "{argument}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_looks_like_an_option_is_written_as_a_path() {
+        for (main, expected) in [
+            ("-h.py", "./-h.py ./-h"),
+            ("+x.sh", "./+x.sh ./+x"),
+            ("@a.java", "./@a.java ./@a"),
+            ("inspect", "./inspect inspect"),
+            ("-a/b.py", "./-a/b.py ./-a/b"),
+            ("a/-b.py", "a/-b.py a/-b"),
+            (".hidden", ".hidden .hidden"),
+        ] {
+            assert_eq!(expand("{main} {main_stem}", &Placeholders { main, ..SOME }), expected);
         }
     }
 
@@ -109,8 +145,8 @@ mod tests {
     proptest! {
         /// Whatever a producer calls a file, its name arrives unchanged.
         #[test]
-        fn what_a_placeholder_stands_for_is_not_expanded_again(main in "[{}a-z_/.]{0,20}", before in "[{}$a-z]{0,5}") {
-            let placeholders = Placeholders { main: &main, memory_mb: 1 };
+        fn what_a_placeholder_stands_for_is_not_expanded_again(main in "[{}a-z_/]{0,20}[.]", before in "[{}$a-z]{0,5}") {
+            let placeholders = Placeholders { main: &main, ..SOME };
             prop_assert_eq!(expand(&format!("{before} {{main}}"), &placeholders), format!("{} {main}", expand(&before, &placeholders)));
         }
 

@@ -3,6 +3,7 @@
 
 use toml::de::DeTable;
 
+use super::exhaustion::ending;
 use super::limits::limits;
 use super::{Language, unknown_placeholder};
 use crate::strict_toml::{Field, Kind, LINE, Mistake, Source, TextRule, Value, did_you_mean};
@@ -32,7 +33,7 @@ macro_rules! language_field {
 }
 
 /// Every key of a language but `limits` and `compile_limits`, in the order of the documentation.
-pub static LANGUAGE_FIELDS: [LanguageField; 8] = [
+pub static LANGUAGE_FIELDS: [LanguageField; 16] = [
     language_field!(name, Kind::Text(NAME), true, "The word in a job's `language`."),
     language_field!(title, Kind::Text(LINE), false, "What people call it; the name when absent."),
     language_field!(image, Kind::Text(IMAGE), true, "The image its jobs run in, as the engine knows it."),
@@ -51,6 +52,52 @@ pub static LANGUAGE_FIELDS: [LanguageField; 8] = [
          looked up in `PATH`; there is no shell."
     ),
     language_field!(run, Kind::List { rule: ARGUMENT, least: 1 }, true, "The command of each test."),
+    language_field!(
+        program,
+        Kind::Text(PATH),
+        false,
+        "What `{program}` is, unless a file or folder of the job has that name: then a number is put behind it. Absent: the \
+         entry file's name without its extension."
+    ),
+    language_field!(
+        heap_beside_mb,
+        MEBIBYTES,
+        false,
+        "For a runtime with a heap of its own: the memory in MiB that it takes beside the heap. `{heap_mb}` is the memory limit \
+         less this and `heap_beside_percent`, and at least a quarter of the limit."
+    ),
+    language_field!(heap_beside_percent, PERCENT, false, "The same in hundredths of the memory limit, added to it."),
+    language_field!(
+        heap_exhausted,
+        Kind::List { rule: LINE, least: 1 },
+        false,
+        "What the runtime says on stderr when its heap has run out. With one of these words and an ending of \
+         `heap_exhausted_ends`, the verdict is `memory_limit`."
+    ),
+    language_field!(
+        heap_exhausted_ends,
+        Kind::List { rule: ENDING, least: 1 },
+        false,
+        "How the runtime ends when its heap has run out."
+    ),
+    language_field!(
+        stack_least_kb,
+        KIBIBYTES,
+        false,
+        "The least `{stack_kb}`, in KiB: what the runtime needs to start. `{stack_kb}` is the stack limit otherwise."
+    ),
+    language_field!(
+        stack_beside_kb,
+        KIBIBYTES,
+        false,
+        "What the runtime needs of the stack where it doesn't count it, in KiB: the process's limit is `stack_bytes` and this."
+    ),
+    language_field!(
+        stack_memory_percent,
+        PERCENT,
+        false,
+        "The largest `{stack_kb}` in hundredths of the memory limit: a stack that is used takes memory."
+    ),
     language_field!(
         env,
         Kind::Map { names: VARIABLE, values: TextRule { allowed: "text", holds: |_| true } },
@@ -91,9 +138,17 @@ const PATH: TextRule = TextRule {
 };
 
 const ARGUMENT: TextRule = TextRule {
-    allowed: "text in which only {main}, {main_stem} and {memory_mb} stand in braces",
+    allowed: "text in which only {main}, {main_stem}, {program}, {memory_mb}, {heap_mb} and {stack_kb} stand in braces",
     holds: |text| unknown_placeholder(text).is_none(),
 };
+
+/// Far above any machine's memory, and so that a sum of two is no accident.
+const MEBIBYTES: Kind = Kind::Integer { least: 0, most: 1 << 20 };
+const KIBIBYTES: Kind = Kind::Integer { least: 0, most: 1 << 20 };
+const PERCENT: Kind = Kind::Integer { least: 0, most: 100 };
+
+const ENDING: TextRule =
+    TextRule { allowed: "an ending such as \"exit 1\" or \"signal 6\"", holds: |text| ending(text).is_some() };
 
 const VARIABLE: TextRule = TextRule {
     allowed: "a name of A-Z a-z 0-9 _ that does not begin with a digit",
@@ -169,6 +224,14 @@ mod tests {
         main = "main.py"
         compile = ["python3", "-m", "py_compile", "{main}"]
         run = ["python3", "{main}"]
+        program = ".compiled"
+        heap_beside_mb = 40
+        heap_beside_percent = 2
+        heap_exhausted = ["out of memory"]
+        heap_exhausted_ends = ["exit 1", "signal 6"]
+        stack_least_kb = 64
+        stack_beside_kb = 1024
+        stack_memory_percent = 25
         env = { PYTHONDONTWRITEBYTECODE = "1" }
         limits = { memory_bytes = 268_435_456 }
         compile_limits = { cpu_time_ms = 5000 }
@@ -198,9 +261,9 @@ mod tests {
         language.toml:1: name: "Python" does not fit; allowed is a name of 1 to 64 of a-z 0-9 _ + -, a letter or digit first
         language.toml:2: extension: unknown key; did you mean extensions?
         language.toml:3: main: "../main.py" does not fit; allowed is a relative path without . and .. such as main.py
-        language.toml:4: compile: has 0 elements; allowed is a list of at least 1, each element text in which only {main}, {main_stem} and {memory_mb} stand in braces
-        language.toml:6: run: "{mian}" does not fit; allowed is text in which only {main}, {main_stem} and {memory_mb} stand in braces
-        language.toml:6: run: is a whole number; allowed is text in which only {main}, {main_stem} and {memory_mb} stand in braces
+        language.toml:4: compile: has 0 elements; allowed is a list of at least 1, each element text in which only {main}, {main_stem}, {program}, {memory_mb}, {heap_mb} and {stack_kb} stand in braces
+        language.toml:6: run: "{mian}" does not fit; allowed is text in which only {main}, {main_stem}, {program}, {memory_mb}, {heap_mb} and {stack_kb} stand in braces
+        language.toml:6: run: is a whole number; allowed is text in which only {main}, {main_stem}, {program}, {memory_mb}, {heap_mb} and {stack_kb} stand in braces
         language.toml:7: limits.cpu_time: unknown key; did you mean cpu_time_ms?
         language.toml:7: limits.open_files: 0 is out of range; allowed is a whole number from 4 to 1048576
         language.toml:9: env: "A-B" does not fit; allowed is a name of A-Z a-z 0-9 _ that does not begin with a digit

@@ -7,9 +7,11 @@ fn policy() -> Policy {
     languages.insert(Language {
         name: "c".to_owned(),
         image: "caisson/c".to_owned(),
+        extensions: vec!["c".to_owned()],
         main: "main.c".to_owned(),
-        compile: Some(vec!["gcc".to_owned(), "-o".to_owned(), "{main_stem}".to_owned(), "{main}".to_owned()]),
-        run: vec!["./{main_stem}".to_owned()],
+        compile: Some(vec!["gcc".to_owned(), "-o".to_owned(), "{program}".to_owned(), "{main}".to_owned()]),
+        run: vec!["{program}".to_owned()],
+        stack_beside_kb: Some(1024),
         env: BTreeMap::from([("FLAVOUR".to_owned(), "plain".to_owned())]),
         limits: LimitsRequest { processes: Some(7), ..LimitsRequest::default() },
         ..Language::default()
@@ -43,11 +45,13 @@ fn a_languages_commands_are_filled_in() {
     }))
     .expect("the job is good");
     assert_eq!(plan.image, "caisson/c");
-    assert_eq!(plan.compile.expect("there is a compile step").argv, ["gcc", "-o", "x/sum", "x/sum.c"]);
+    assert_eq!(plan.compile.expect("there is a compile step").argv, ["gcc", "-o", "./x/sum", "x/sum.c"]);
     assert_eq!(plan.tests[0].command.argv, ["./x/sum", "1"]);
     assert_eq!(plan.tests[1].command.argv, ["./x/sum", "2", "3"], "a test's args stand in place of the job's");
     assert_eq!(plan.tests[0].command.env["FLAVOUR"], "plain");
-    assert_eq!(plan.tests[0].command.limits.processes, 7, "the language's own default");
+    let command = &plan.tests[0].command;
+    assert_eq!(command.limits.processes, 7, "the language's own default");
+    assert_eq!(command.stack_bytes, command.limits.stack_bytes + (1 << 20), "the runtime's own is added");
 }
 
 #[test]
@@ -58,6 +62,49 @@ fn the_languages_file_name_is_preferred_as_the_main_file() {
     }))
     .expect("the job is good");
     assert_eq!(plan.tests[0].command.argv, ["./main"]);
+}
+
+#[test]
+fn the_entry_file_is_the_first_source_that_somebody_wrote() {
+    for (paths, expected) in [
+        (&["notes.txt", "sum.c"][..], "sum.c"),
+        (&["__MACOSX/._sum.c", "sum.c"], "sum.c"),
+        (&["notes.txt", "SUM.C"], "SUM.C"),
+        (&[".DS_Store", "notes.txt"], "notes.txt"),
+        (&[".DS_Store"], ".DS_Store"),
+    ] {
+        let files: Vec<_> = paths.iter().map(|path| serde_json::json!({"path": path, "content": ""})).collect();
+        let job = serde_json::json!({"id": "a", "language": "c", "files": files, "run": ["show", "{main}"]});
+        assert_eq!(plan(job).expect("the job is good").tests[0].command.argv[1], expected, "{paths:?}");
+    }
+}
+
+#[test]
+fn the_program_is_written_over_no_file_of_the_job() {
+    let files = serde_json::json!([{"path": "words.c", "content": ""}, {"path": "words", "content": "one"}]);
+    let argv = |extra: serde_json::Value| {
+        let mut job = serde_json::json!({"id": "a", "language": "c", "files": files, "main": "words.c"});
+        job.as_object_mut().expect("an object").extend(extra.as_object().expect("an object").clone());
+        let plan = plan(job).expect("the job is good");
+        (plan.compile.expect("there is a compile step").argv, plan.tests[0].command.argv.clone())
+    };
+    let (compile, run) = argv(serde_json::json!({}));
+    assert_eq!(compile[2], "./words-1");
+    assert_eq!(run, ["./words-1"]);
+    let (_, run) = argv(serde_json::json!({"compile": ["chmod", "+x", "words"]}));
+    assert_eq!(run, ["./words"], "a compile step of the job's own says itself where the program is");
+}
+
+#[test]
+fn a_byte_order_mark_before_a_source_is_left_out_and_kept_in_data() {
+    let marked = "\u{feff}x";
+    let files: Vec<_> =
+        ["main.c", "B.C", "data.txt"].iter().map(|path| serde_json::json!({"path": path, "content": marked})).collect();
+    let planned = plan(serde_json::json!({"id": "a", "language": "c", "files": files})).expect("the job is good");
+    let contents: Vec<&[u8]> = planned.files.iter().map(|file| &file.content[..]).collect();
+    assert_eq!(contents, [b"x", b"x", marked.as_bytes()]);
+    let job = serde_json::json!({"id": "a", "image": "registry.example/grader:2", "run": ["x"], "files": files});
+    assert_eq!(plan(job).expect("the job is good").files[0].content, marked, "an image has no sources");
 }
 
 #[test]

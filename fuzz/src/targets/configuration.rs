@@ -66,7 +66,8 @@ pub fn placeholders(data: &[u8]) {
     let main = input.text(length);
     let memory_mb = input.number() as u64;
     let argument = String::from_utf8_lossy(input.0).into_owned();
-    let expanded = expand(&argument, &Placeholders { main: &main, memory_mb });
+    let placeholders = Placeholders { main: &main, program: "./program", memory_mb, heap_mb: memory_mb / 2, stack_kb: 7 };
+    let expanded = expand(&argument, &placeholders);
 
     let stem = main_stem(&main);
     assert!(main.starts_with(stem) && (stem == main || main[stem.len()..].starts_with('.')), "{main:?}: {stem:?}");
@@ -75,14 +76,24 @@ pub fn placeholders(data: &[u8]) {
         "{main:?}: {stem:?}"
     );
 
-    let memory = memory_mb.to_string();
-    let meanings = [("{main}", main.as_str()), ("{main_stem}", stem), ("{memory_mb}", memory.as_str())];
+    // Names that a program would take for an option, or a command of its own, are written as paths.
+    let is_option = |path: &str| path.starts_with(['-', '+', '@']);
+    let path = |path: &str, is_odd: bool| if is_odd { format!("./{path}") } else { path.to_owned() };
+    let is_word = !main.contains(['.', '/']);
+    let meanings = [
+        ("{main}", path(&main, is_option(&main) || is_word)),
+        ("{main_stem}", path(stem, is_option(stem))),
+        ("{program}", "./program".to_owned()),
+        ("{memory_mb}", memory_mb.to_string()),
+        ("{heap_mb}", (memory_mb / 2).to_string()),
+        ("{stack_kb}", "7".to_owned()),
+    ];
     let mut plain = String::new();
     let mut rest = argument.as_str();
     while let Some(first) = rest.chars().next() {
         match meanings.iter().find(|(name, _)| rest.starts_with(name)) {
             Some((name, meaning)) => {
-                plain.push_str(meaning);
+                plain.push_str(meaning.as_str());
                 rest = &rest[name.len()..];
             }
             None => {
@@ -93,6 +104,7 @@ pub fn placeholders(data: &[u8]) {
     }
     assert_eq!(expanded, plain, "{argument:?} with {main:?}");
     if let Some(name) = unknown_placeholder(&argument) {
-        assert!(argument.contains(&format!("{{{name}}}")) && !["main", "main_stem", "memory_mb"].contains(&name));
+        let braced = format!("{{{name}}}");
+        assert!(argument.contains(&braced) && !meanings.iter().any(|(known, _)| *known == braced));
     }
 }

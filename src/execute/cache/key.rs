@@ -30,7 +30,8 @@ pub(in super::super) struct Inputs<'a> {
 impl Key {
     pub(in super::super) fn of(inputs: &Inputs<'_>) -> Key {
         let Inputs { image, profile, command, files, capture_bytes } = inputs;
-        let Command { argv, env, limits } = command;
+        // How a runtime says that its heap ran out comes with the language: it changes what a result says, not what is kept.
+        let Command { argv, env, limits, stack_bytes, exhaustion: _ } = command;
         let mut out = Encoder::default();
         out.text("caisson compile result");
         out.text(env!("CARGO_PKG_VERSION"));
@@ -50,6 +51,7 @@ impl Key {
             out.text(field.name);
             out.number((field.get)(limits));
         }
+        out.number(*stack_bytes);
         out.number(files.len() as u64);
         for PlannedFile { path, content, executable } in *files {
             out.text(path);

@@ -17,7 +17,8 @@ fn compiled(bytes: usize) -> Compiled {
 
 /// A key of a number.
 fn key(number: u64) -> Key {
-    let command = Command { argv: Vec::new(), env: BTreeMap::new(), limits: Limits::COMPILE };
+    let (argv, env, limits) = (Vec::new(), BTreeMap::new(), Limits::COMPILE);
+    let command = Command { argv, env, limits, stack_bytes: limits.stack_bytes, exhaustion: None };
     Key::of(&Inputs { image: "", profile: "", command: &command, files: &[], capture_bytes: number })
 }
 
@@ -86,6 +87,7 @@ struct Step {
     argv: Vec<String>,
     env: BTreeMap<String, String>,
     limits: Limits,
+    stack_bytes: u64,
     /// Path, content, and whether it may be run.
     files: Vec<(String, String, bool)>,
     capture_bytes: u64,
@@ -93,7 +95,8 @@ struct Step {
 
 impl Step {
     fn key(&self) -> Key {
-        let command = Command { argv: self.argv.clone(), env: self.env.clone(), limits: self.limits };
+        let (argv, env) = (self.argv.clone(), self.env.clone());
+        let command = Command { argv, env, limits: self.limits, stack_bytes: self.stack_bytes, exhaustion: None };
         let file = |(path, content, executable): &(String, String, bool)| PlannedFile {
             path: path.clone(),
             content: Bytes::from(content.clone().into_bytes()),
@@ -114,6 +117,7 @@ fn each_part_of_a_compile_step_has_a_say() {
         argv: vec![text("gcc"), text("-O2"), text("main.c")],
         env: BTreeMap::from([(text("A"), text("1")), (text("B"), text("2"))]),
         limits: Limits::COMPILE,
+        stack_bytes: Limits::COMPILE.stack_bytes,
         files: vec![(text("main.c"), text("int x;"), false), (text("a.h"), text(""), false)],
         capture_bytes: 65_536,
     };
@@ -126,6 +130,7 @@ fn each_part_of_a_compile_step_has_a_say() {
         change(&|step| step.image = text("sha256:2")),
         change(&|step| step.profile = text("q")),
         change(&|step| step.capture_bytes += 1),
+        change(&|step| step.stack_bytes += 1),
         change(&|step| step.argv[1] = text("-O3")),
         change(&|step| step.argv.swap(1, 2)),
         change(&|step| step.argv.push(String::new())),
@@ -166,7 +171,8 @@ fn step() -> impl Strategy<Value = Step> {
             let mut limits = Limits::COMPILE;
             let field = &LIMIT_FIELDS[field];
             (field.set)(&mut limits, (field.get)(&Limits::COMPILE) + more);
-            Step { image, profile, argv, env: env.into_iter().collect(), limits, files, capture_bytes }
+            let stack_bytes = limits.stack_bytes + more;
+            Step { image, profile, argv, env: env.into_iter().collect(), limits, stack_bytes, files, capture_bytes }
         },
     )
 }

@@ -1,0 +1,5 @@
+#ifndef OWN_MATH
+#define OWN_MATH
+int twice(int);
+double root(double);
+#endif

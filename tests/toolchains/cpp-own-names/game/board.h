@@ -1,0 +1,1 @@
+inline int side() { return 8; }

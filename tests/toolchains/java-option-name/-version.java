@@ -1,0 +1,5 @@
+public class A {
+    public static void main(String[] args) {
+        System.out.println("the file");
+    }
+}
