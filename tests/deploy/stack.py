@@ -15,6 +15,7 @@ import os
 import sys
 
 import boto3
+from botocore.config import Config
 
 from template import FILE, load
 
@@ -35,7 +36,9 @@ if not endpoint.startswith("http://127.0.0.1:"):
 
 
 def client(service: str):
-    return boto3.client(service, endpoint_url=endpoint, region_name="us-east-1")
+    # A request that takes long on a busy host is waited for: made again, it would create what is there already.
+    patient = Config(read_timeout=600, retries={"total_max_attempts": 1})
+    return boto3.client(service, endpoint_url=endpoint, region_name="us-east-1", config=patient)
 
 
 cloudformation, ec2, sqs, iam = client("cloudformation"), client("ec2"), client("sqs"), client("iam")
