@@ -11,6 +11,7 @@
 //! [`Queue`] is what all of it asks of a queue; `sqs` answers that. It and `letter`, which
 //! moves dead letters, are the only places here that name the AWS SDK.
 
+mod batch;
 pub mod dead_letters;
 mod deletions;
 mod heartbeat;

@@ -100,6 +100,32 @@ async fn refusals_of_any_kind_are_waited_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_confirms_nothing_is_no_success() {
+    let (incoming, outgoing) = queues().await;
+    let proxy = Proxy::start().await;
+    let silent = [
+        "{}",
+        r#"{"Successful":[],"Failed":[]}"#,
+        r#"{"Successful":[],"Failed":[{"Id":"7","Code":"InternalError","SenderFault":false}]}"#,
+    ];
+    for operation in ["SendMessageBatch", "DeleteMessageBatch"] {
+        for body in silent {
+            proxy.fail(operation, Fault::Says(body), 1);
+        }
+    }
+    let worker = Worker::behind(&proxy, &incoming, &outgoing, "worker.slots = 1").await;
+    incoming.send_job(&quick()).await;
+    let answers = outgoing.answers(1).await;
+    incoming.becomes(EMPTY).await;
+    worker.stop().await;
+    for operation in ["SendMessageBatch", "DeleteMessageBatch"] {
+        assert_eq!(proxy.hits(operation), silent.len(), "{operation}");
+    }
+    assert_eq!((answers.len(), outgoing.counts().await), (1, EMPTY), "each was asked for until it was confirmed");
+    assert_eq!((verdict(&answers[0].report), &answers[0].report["attempt"]), ("accepted", &json!(1)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn answers_that_are_cut_off_or_drip_or_come_late_do_no_harm() {
     let (incoming, outgoing) = queues().await;
     let proxy = Proxy::start().await;

@@ -10,8 +10,9 @@ use aws_sdk_sqs::types::{
     MessageSystemAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry,
 };
 
+use super::batch::not_done;
 use super::service::{Queue, QueueError, Refused};
-use super::sqs::{Sqs, failed, invalid, refused, seconds, whole};
+use super::sqs::{Sqs, failed, invalid, seconds, whole};
 
 /// One message as it lies in a queue, and the right to settle it for as long as it stays hidden.
 #[derive(Debug, Clone)]
@@ -108,19 +109,15 @@ impl Sqs {
             .send()
             .await
             .map_err(|error| failed(operation, &error))?;
-        let refused: Vec<Refused> = refused(&answer.failed);
-        Ok((0..letters.len())
-            .map(|index| {
-                // Only what the queue says it has may be deleted where it was.
-                let sent = answer.successful.iter().find(|entry| entry.id == index.to_string());
-                let why = refused.iter().find(|refused| refused.index == index);
-                sent.map(|entry| entry.message_id.clone()).ok_or_else(|| QueueError {
-                    operation: "send a message",
-                    reason: why.map_or_else(|| "the queue said nothing of it".to_owned(), |why| why.reason.clone()),
-                    code: why.map(|why| why.code.clone()),
-                })
-            })
-            .collect())
+        // Only what the queue says it has may be deleted where it was.
+        let sent = |index: usize| answer.successful.iter().find(|entry| entry.id == index.to_string());
+        let mut outcomes: Vec<Result<String, QueueError>> =
+            (0..letters.len()).map(|index| Ok(sent(index).map(|entry| entry.message_id.clone()).unwrap_or_default())).collect();
+        let done = answer.successful.iter().map(|entry| entry.id.as_str());
+        for Refused { index, code, reason } in not_done(letters.len(), done, &answer.failed) {
+            outcomes[index] = Err(QueueError { operation: "send a message", reason, code: Some(code) });
+        }
+        Ok(outcomes)
     }
 
     /// Deletes up to ten messages; those that couldn't be, by their index, each with the reason.

@@ -18,6 +18,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::Message;
+use super::batch::not_done;
 use super::service::{Outgoing, Queue, QueueError, Refused};
 use crate::aws::Refusal;
 use crate::metrics::{self, QueueRequest};
@@ -175,7 +176,8 @@ impl Sqs {
             .send()
             .await
             .map_err(|error| failed(operation, &error))?;
-        Ok(refused(&answer.failed))
+        let done = answer.successful.iter().map(|entry| entry.id.as_str());
+        Ok(not_done(handles.len(), done, &answer.failed))
     }
 
     async fn delete_messages(&self, handles: &[String]) -> Result<Vec<Refused>, QueueError> {
@@ -196,7 +198,8 @@ impl Sqs {
             .send()
             .await
             .map_err(|error| failed(operation, &error))?;
-        Ok(refused(&answer.failed))
+        let done = answer.successful.iter().map(|entry| entry.id.as_str());
+        Ok(not_done(handles.len(), done, &answer.failed))
     }
 
     async fn send_messages(&self, messages: &[Outgoing]) -> Result<Vec<Refused>, QueueError> {
@@ -263,7 +266,8 @@ impl Sqs {
             .send()
             .await
             .map_err(|error| failed(operation, &error))?;
-        Ok(refused(&answer.failed))
+        let done = answer.successful.iter().map(|entry| entry.id.as_str());
+        Ok(not_done(messages.len(), done, &answer.failed))
     }
 }
 
@@ -316,19 +320,6 @@ fn message(message: aws_sdk_sqs::types::Message) -> Option<Message> {
         receipt_handle: message.receipt_handle?,
         body: message.body.unwrap_or_default(),
     })
-}
-
-pub(super) fn refused(failures: &[aws_sdk_sqs::types::BatchResultErrorEntry]) -> Vec<Refused> {
-    failures
-        .iter()
-        .filter_map(|entry| {
-            Some(Refused {
-                index: entry.id.parse().ok()?,
-                code: entry.code.clone(),
-                reason: entry.message.clone().unwrap_or_default(),
-            })
-        })
-        .collect()
 }
 
 pub(super) fn failed<E, R>(operation: &'static str, error: &SdkError<E, R>) -> QueueError

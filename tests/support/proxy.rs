@@ -35,6 +35,8 @@ pub(crate) enum Fault {
     Refused,
     /// Answered with this status, without anything being done. A 400 from SQS is a throttled request.
     Answered(u16),
+    /// Answered with a 200 and this, without anything being done.
+    Says(&'static str),
     /// Answered as S3 does where the credentials are good and not enough.
     Denied,
     /// Never answered, and nothing is done.
@@ -59,6 +61,7 @@ impl Fault {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Fault::Refused | Fault::Answered(_) | Fault::Denied => "refused",
+            Fault::Says(_) => "confirms nothing",
             Fault::Hangs => "hangs",
             Fault::AnswerLost => "answer lost",
             Fault::Reset => "reset",

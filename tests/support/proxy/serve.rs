@@ -11,6 +11,9 @@ use super::{Control, Fault};
 
 const DRIP: usize = 16;
 
+/// What SQS answers in.
+const JSON: &str = "application/x-amz-json-1.0";
+
 pub(super) async fn serve(listener: Listener, control: Arc<Control>) {
     // They end with the listener: each is a task of this one's set.
     let mut connections = tokio::task::JoinSet::new();
@@ -44,6 +47,7 @@ async fn converse(client: &mut Socket, control: &Control) -> std::io::Result<boo
         Some(Fault::Answered(status)) => {
             return client.write_all(&refusal(control.dialect, status)).await.map(|()| false);
         }
+        Some(Fault::Says(body)) => return client.write_all(&said(200, JSON, body)).await.map(|()| false),
         // Until the client gives up and closes.
         Some(Fault::Hangs) => return client.read(&mut [0]).await.map(|_| false),
         Some(Fault::Reset) => return Ok(true),
@@ -173,15 +177,19 @@ fn refusal(dialect: Dialect, status: u16) -> Vec<u8> {
     let (kind, body) = match (dialect, status) {
         (Dialect::Engine, _) => ("application/json", r#"{"message":"out of order"}"#),
         (Dialect::Sqs, 400) => (
-            "application/x-amz-json-1.0",
+            JSON,
             r#"{"__type":"com.amazonaws.sqs#RequestThrottled","message":"Request is throttled."}"#,
         ),
         (Dialect::Sqs, 403) => (
-            "application/x-amz-json-1.0",
+            JSON,
             r#"{"__type":"com.amazonaws.sqs#AccessDeniedException","message":"Access to the resource is denied."}"#,
         ),
-        (Dialect::Sqs, _) => ("application/x-amz-json-1.0", ""),
+        (Dialect::Sqs, _) => (JSON, ""),
     };
+    said(status, kind, body)
+}
+
+fn said(status: u16, kind: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
         "HTTP/1.1 {status} Fault\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
