@@ -27,6 +27,9 @@ pub(super) struct Float {
     token: Vec<u8>,
     tolerances: Tolerances,
     case_sensitive: bool,
+    /// How many bytes it has turned back for.
+    #[cfg(test)]
+    pub(super) looked_at: usize,
 }
 
 /// What the output is in the middle of.
@@ -50,6 +53,8 @@ impl Float {
             token: Vec::new(),
             tolerances: Tolerances::new(abs, rel),
             case_sensitive,
+            #[cfg(test)]
+            looked_at: 0,
         }
     }
 
@@ -112,6 +117,10 @@ impl Float {
         let latest = (start + LONGEST_NUMBER + 1).min(self.expected.len());
         let length = leading_token(&self.expected[start..latest]);
         self.in_token = false;
+        #[cfg(test)]
+        {
+            self.looked_at += shared + length;
+        }
         self.inside = match number(&self.expected[start..start + length]) {
             Some(expected) => {
                 self.token.clear();

@@ -10,7 +10,9 @@ use crate::decimal::{self, Decimal};
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Number {
     Nan,
-    Infinite { negative: bool },
+    Infinite {
+        negative: bool,
+    },
     /// With the nearest double, which may be an infinity all the same.
     Finite(f64),
 }
@@ -19,7 +21,8 @@ impl Number {
     /// Decimal, or `nan`, `inf`, `infinity` in any case, with a sign before it. Hexadecimal ones are text.
     pub(super) fn parse(token: &[u8]) -> Option<Number> {
         let value: f64 = std::str::from_utf8(token).ok()?.parse().ok()?;
-        if value.is_normal() {
+        // What is this short has no exponent that is too long.
+        if value.is_normal() || (value.is_finite() && token.len() <= 16) {
             return Some(Number::Finite(value));
         }
         if value.is_nan() {
