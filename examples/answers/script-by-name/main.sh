@@ -1,0 +1,3 @@
+#!/bin/bash
+read -r name
+echo "Hello, $name!"
