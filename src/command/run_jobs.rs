@@ -45,7 +45,8 @@ pub(super) async fn run(config: &Config, jobs: &Path, args: &RunArgs) -> ExitCod
 
 async fn all(config: &Config, jobs: &Path, out: &Path, args: &RunArgs) -> Result<ExitCode, String> {
     let named = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
-    let answered = if args.resume { read_answered(out).await.map_err(|error| named(out, error))? } else { Answered::default() };
+    let answered =
+        if args.resume { read_answered(out).await.map_err(|error| named(out, error))? } else { Answered::default() };
     let total = count_lines(jobs).await.map_err(|error| named(jobs, error))?;
     let input = open_input(jobs).await.map_err(|error| named(jobs, error))?;
     let output = open_output(out, args.resume).await.map_err(|error| named(out, error))?;

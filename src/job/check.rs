@@ -8,8 +8,8 @@ use super::message::{FileMessage, JobMessage, TestMessage};
 use super::shape::{Capped, Object};
 use super::text::Text;
 use super::{
-    Checked, Content, DEFAULT_CAPTURE_BYTES, Environment, Isolation, Job, JobFile, MAX_CAPTURE_BYTES, Test,
-    image, metadata, path, refuse, time,
+    Checked, Content, DEFAULT_CAPTURE_BYTES, Environment, Isolation, Job, JobFile, MAX_CAPTURE_BYTES, Test, image,
+    metadata, path, refuse, time,
 };
 use crate::limits::{LIMIT_FIELDS, LimitsRequest};
 use crate::points;
@@ -91,11 +91,17 @@ pub(super) fn id(field: &str, id: &str) -> Checked<()> {
 /// A test's id: whatever people call their tests, as long as it stays on its line and shows what it is.
 fn test_id(field: &str, id: &str) -> Checked<()> {
     // What makes a line of its own, and what turns the direction of the text around it.
-    let turns = |letter: char| "\u{2028}\u{2029}\u{61c}\u{200e}\u{200f}".contains(letter)
-        || ('\u{202a}'..='\u{202e}').contains(&letter) || ('\u{2066}'..='\u{2069}').contains(&letter);
+    let turns = |letter: char| {
+        "\u{2028}\u{2029}\u{61c}\u{200e}\u{200f}".contains(letter)
+            || ('\u{202a}'..='\u{202e}').contains(&letter)
+            || ('\u{2066}'..='\u{2069}').contains(&letter)
+    };
     match (1..=128).contains(&id.len()) && !id.chars().any(|letter| letter.is_control() || turns(letter)) {
         true => Ok(()),
-        false => refuse(field, "must be 1 to 128 bytes without control characters, also those for lines and for the direction of text"),
+        false => refuse(
+            field,
+            "must be 1 to 128 bytes without control characters, also those for lines and for the direction of text",
+        ),
     }
 }
 
@@ -131,7 +137,7 @@ fn files(messages: Vec<Object<FileMessage>>) -> Checked<Vec<JobFile>> {
             plain: message.content,
             base64: message.content_base64,
             s3_uri: message.content_s3_uri,
-        sha256: message.content_sha256,
+            sha256: message.content_sha256,
         };
         match content.content()? {
             Some(content) => files.push(JobFile { path: message.path, content, executable: message.executable }),

@@ -65,7 +65,9 @@ impl Shape<'_> {
             return Some(record_of(service));
         }
         let name = match () {
-            () if all(&[&self.topic, &self.message]) => "an SNS envelope: turn on raw message delivery for the subscription",
+            () if all(&[&self.topic, &self.message]) => {
+                "an SNS envelope: turn on raw message delivery for the subscription"
+            }
             () if all(&[&self.detail_type, &self.source, &self.detail]) => {
                 "an EventBridge event: let the rule's target send only the detail (input path $.detail)"
             }
@@ -124,8 +126,17 @@ mod tests {
         let job = r#"{"id":"inner","language":"bash","files":[]}"#;
         let text = serde_json::to_string(job).expect("a text is JSON");
         for (body, name) in [
-            (format!(r#"{{"Type":"Notification","MessageId":"m","TopicArn":"arn:a","Message":{text},"Timestamp":"t"}}"#), "SNS"),
-            (r#"{"Type":"SubscriptionConfirmation","TopicArn":"arn:a","Message":"m","SubscribeURL":"u","id":"x"}"#.into(), "SNS"),
+            (
+                format!(
+                    r#"{{"Type":"Notification","MessageId":"m","TopicArn":"arn:a","Message":{text},"Timestamp":"t"}}"#
+                ),
+                "SNS",
+            ),
+            (
+                r#"{"Type":"SubscriptionConfirmation","TopicArn":"arn:a","Message":"m","SubscribeURL":"u","id":"x"}"#
+                    .into(),
+                "SNS",
+            ),
             (format!(r#"{{"version":"0","id":"e-1","detail-type":"t","source":"s","detail":{job}}}"#), "EventBridge"),
             (format!(r#"{{"specversion":"1.0","id":"c-1","source":"/s","type":"t","data":{job}}}"#), "CloudEvents"),
             (r#"{"specversion":"1.0","id":"c-1","source":"/s","type":"t","data_base64":""}"#.into(), "CloudEvents"),

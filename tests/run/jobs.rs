@@ -220,7 +220,8 @@ async fn a_script_is_run_by_its_name_in_every_sandbox_that_a_job_gets() {
             { "path": "build.sh", "content": build },
             { "path": "bin/go", "content": "#!/bin/bash\n[ ! -x build.sh ] && exec ./main\n" },
         ]);
-        let more = json!({ "files": files, "main": "main.c", "compile": ["./build.sh"], "run": ["bin/go"], "tests": tests });
+        let more =
+            json!({ "files": files, "main": "main.c", "compile": ["./build.sh"], "run": ["bin/go"], "tests": tests });
         c("", crate::support::jobs::with(more, json!({ "isolation": isolation })))
     };
     let jobs = [
@@ -254,7 +255,10 @@ async fn what_caisson_failed_at_is_run_again_and_has_one_answer_then() {
     let jobs = [bash("echo 0", json!({})), python("print(1)", json!({})), bash("echo 2", json!({}))];
     let input = desk.write("jobs.jsonl", &joined(&jobs));
     let out = desk.path("results.jsonl");
-    let broken = desk.write("broken.toml", "[languages.bash]\nimage = \"caisson/nothing\"\nmain = \"main.sh\"\nrun = [\"bash\", \"{main}\"]\n");
+    let broken = desk.write(
+        "broken.toml",
+        "[languages.bash]\nimage = \"caisson/nothing\"\nmain = \"main.sh\"\nrun = [\"bash\", \"{main}\"]\n",
+    );
     let arguments = ["run", "--jobs", &input, "--out", out.to_str().expect("the path is UTF-8")];
     let ended = desk.caisson(&[&arguments[..], &["--config", &broken]].concat(), b"").await;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);

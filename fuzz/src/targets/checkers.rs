@@ -91,8 +91,10 @@ fn plainly(checker: Checker, expected: &[u8], output: &[u8]) -> bool {
             };
             let is_word = |text: &str| !text.bytes().any(|byte| byte.is_ascii_digit());
             let near = |(expected, value): (String, f64), (output, other): (String, f64)| {
-                let alike = is_word(&expected) && is_word(&output) && (value == other || value.is_nan() && other.is_nan());
-                let within = |tolerance: f64, is_part| plain::is_near(&expected, &output, tolerance, is_part).unwrap_or(alike);
+                let alike =
+                    is_word(&expected) && is_word(&output) && (value == other || value.is_nan() && other.is_nan());
+                let within =
+                    |tolerance: f64, is_part| plain::is_near(&expected, &output, tolerance, is_part).unwrap_or(alike);
                 abs.is_some_and(|abs| within(abs, false)) || rel.is_some_and(|rel| within(rel, true))
             };
             let (expected, output) = (tokens(expected), tokens(output));

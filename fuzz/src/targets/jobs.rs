@@ -45,7 +45,8 @@ fn is_id(id: &str) -> bool {
 
 /// Whether a character moves others: to another line, or to the other direction.
 fn is_hidden(letter: char) -> bool {
-    letter.is_control() || "\u{61c}\u{200e}\u{200f}".contains(letter)
+    letter.is_control()
+        || "\u{61c}\u{200e}\u{200f}".contains(letter)
         || matches!(letter, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
@@ -92,7 +93,10 @@ fn check_job(job: &Job) {
         check_limits(&test.limits);
         assert!(test.limits.disk_bytes.is_none());
     }
-    assert!(job.tests.iter().filter_map(|test| test.points).map(|points| points / 2_048.0).sum::<f64>() < f64::MAX / 2_000.0);
+    assert!(
+        job.tests.iter().filter_map(|test| test.points).map(|points| points / 2_048.0).sum::<f64>()
+            < f64::MAX / 2_000.0
+    );
     check_limits(&job.limits);
     check_limits(&job.compile_limits);
     if let Checker::Float { abs, rel, .. } = job.checker {

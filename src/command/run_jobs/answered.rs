@@ -204,6 +204,10 @@ mod tests {
         assert!(answered.takes(&unread(1)) && answered.takes(&unread(2)) && !answered.takes(&unread(3)));
         // A good job and a bad one have ids, an envelope's isn't a job's.
         assert_eq!(job("a").name, "line 1");
-        assert!(Line::new(1, br#"{"id":"e","source":"s","detail-type":"t","detail":{}}"#).name.starts_with("line 1, sha256 "));
+        assert!(
+            Line::new(1, br#"{"id":"e","source":"s","detail-type":"t","detail":{}}"#)
+                .name
+                .starts_with("line 1, sha256 ")
+        );
     }
 }
