@@ -10,8 +10,8 @@ use bytes::Bytes;
 use crate::checker::Checker;
 use crate::job::{Data, Environment, Isolation, Job, JobFile, Rejection, Test};
 use crate::language::{
-    Exhaustion, Language, Languages, Placeholders, expand, free_path, has_extension, heap_mb, is_hidden,
-    main_stem, stack_bytes, stack_kb,
+    Exhaustion, Language, Languages, Placeholders, expand, free_path, has_extension, heap_mb, is_hidden, main_stem,
+    stack_bytes, stack_kb,
 };
 use crate::limits::{Limits, LimitsPolicy, LimitsRequest};
 use crate::protocol::{MAX_PAYLOAD, PROGRAM_PATH, WORKSPACE};

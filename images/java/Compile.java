@@ -41,7 +41,8 @@ public final class Compile {
         var programs = new ArrayList<Program>();
         try (var manager = compiler.getStandardFileManager(null, null, UTF_8)) {
             var sources = new ArrayList<JavaFileObject>();
-            manager.getJavaFileObjectsFromPaths(sourceFiles(isEarlier ? null : entry)).forEach(file -> sources.add(new AnyName(file)));
+            var paths = sourceFiles(isEarlier ? null : entry);
+            manager.getJavaFileObjectsFromPaths(paths).forEach(file -> sources.add(new AnyName(file)));
             if (sources.isEmpty()) {
                 fail("no file of the job ends in .java");
             }

@@ -1,8 +1,9 @@
-// Loaded into every program of the image (/etc/ld.so.preload): when libuv, which is Node.js' way to the system, takes over
-// stdout or stderr and it is a pipe or a socket, it is told to wait until all is written.
+// Loaded into every program of the image (/etc/ld.so.preload): when libuv, which is Node.js' way to the system, takes
+// over stdout or stderr and it is a pipe or a socket, it is told to wait until all is written.
 //
-// Otherwise it writes what the pipe holds (64 KiB) and keeps the rest for later: process.exit() or an exception loses that,
-// fs.writeSync() gets EAGAIN, and so do programs that share the pipe. How much arrives then depends on how soon it is read.
+// Otherwise it writes what the pipe holds (64 KiB) and keeps the rest for later: process.exit() or an exception loses
+// that, fs.writeSync() gets EAGAIN, and so do programs that share the pipe. How much arrives then depends on how soon
+// it is read.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <unistd.h>

@@ -51,7 +51,14 @@ fn section(language: &Language) -> String {
         text.push_str(&format!("compile = {}\n", Value::List(compile.clone())));
     }
     text.push_str(&format!("run = {}\n", Value::List(language.run.clone())));
-    let told = ["program", "heap_beside_mb", "heap_beside_percent", "stack_least_kb", "stack_beside_kb", "stack_memory_percent"];
+    let told = [
+        "program",
+        "heap_beside_mb",
+        "heap_beside_percent",
+        "stack_least_kb",
+        "stack_beside_kb",
+        "stack_memory_percent",
+    ];
     for field in LANGUAGE_FIELDS.iter().filter(|field| told.contains(&field.name)) {
         if let Some(value) = (field.get)(language) {
             text.push_str(&format!("{} = {value}\n", field.name));

@@ -1,4 +1,5 @@
-//! How a runtime says that its own heap ran out: in words on stderr, and by the way it ends. Both are the language's to name.
+//! How a runtime says that its own heap ran out: in words on stderr, and by the way it ends. Both are the language's
+//! to name.
 //!
 //! The kernel knows nothing of such a heap: it is smaller than the memory limit, so nobody is killed.
 
@@ -23,8 +24,8 @@ impl Exhaustion {
         Some(Arc::new(Exhaustion { texts, endings }))
     }
 
-    /// Whether a program ends like this for want of heap: as the runtime does, by a kill at a limit since other threads waited
-    /// for one that had died of it, or with 0 since others went on.
+    /// Whether a program ends like this for want of heap: as the runtime does, by a kill at a limit since other
+    /// threads waited for one that had died of it, or with 0 since others went on.
     fn may_end(&self, ending: Ending) -> bool {
         const KILLED: i32 = 9;
         matches!(ending, Ending::Exited(0) | Ending::Signalled(KILLED)) || self.endings.contains(&ending)

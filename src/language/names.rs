@@ -1,7 +1,7 @@
 //! File names as people have them, and as the programs that they are handed to take them.
 
-/// A path as an operand of a command: none that an option parser takes for an option (`-x`, bash's `+x`) or for a file of
-/// arguments (`@x`, as GCC and java have it).
+/// A path as an operand of a command: none that an option parser takes for an option (`-x`, bash's `+x`) or for a
+/// file of arguments (`@x`, as GCC and java have it).
 pub(crate) fn as_operand(path: &str) -> String {
     let prefix = if path.starts_with(['-', '+', '@']) { "./" } else { "" };
     format!("{prefix}{path}")
@@ -15,14 +15,14 @@ pub(super) fn as_script(path: &str) -> String {
     }
 }
 
-/// Whether a file is none that its author wrote as a source: what lies in `__MACOSX/` or has a name that begins with a dot is
-/// an archiver's, an editor's or a version control's.
+/// Whether a file is none that its author wrote as a source: what lies in `__MACOSX/` or has a name that begins with
+/// a dot is an archiver's, an editor's or a version control's.
 pub(crate) fn is_hidden(path: &str) -> bool {
     path.split('/').any(|part| part.starts_with('.') || part == "__MACOSX")
 }
 
-/// Whether the name ends in one of the extensions, in upper or lower case. One that is given in upper case, such as `C`, is
-/// only that.
+/// Whether the name ends in one of the extensions, in upper or lower case. One that is given in upper case, such as
+/// `C`, is only that.
 pub(crate) fn has_extension(path: &str, extensions: &[String]) -> bool {
     let file = path.rsplit('/').next().unwrap_or(path);
     match file.rsplit_once('.') {

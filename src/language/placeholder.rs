@@ -6,8 +6,8 @@ use super::names::{as_operand, as_script};
 /// What the placeholders stand for in one step of a job.
 #[derive(Debug, Clone, Copy)]
 pub struct Placeholders<'a> {
-    /// `{main}`: the path of the entry file; `{main_stem}` follows from it. Both are written so that no program takes them
-    /// for an option.
+    /// `{main}`: the path of the entry file; `{main_stem}` follows from it. Both are written so that no program takes
+    /// them for an option.
     pub main: &'a str,
     /// `{program}`: the path of what the compile step makes.
     pub program: &'a str,
@@ -49,8 +49,8 @@ pub fn expand(argument: &str, placeholders: &Placeholders<'_>) -> String {
     expanded
 }
 
-/// The path without the last extension of its file name: `src/Main.java` → `src/Main`. A name that only begins with a dot
-/// has no extension.
+/// The path without the last extension of its file name: `src/Main.java` → `src/Main`. A name that only begins with a
+/// dot has no extension.
 pub fn main_stem(main: &str) -> &str {
     let file = main.rfind('/').map_or(0, |slash| slash + 1);
     match main[file..].rfind('.') {
@@ -59,8 +59,8 @@ pub fn main_stem(main: &str) -> &str {
     }
 }
 
-/// The first thing in an argument that looks like a placeholder and is none: a lower-case word in braces. `${name}` is a
-/// shell's and `{}` is `xargs`' and `find`'s, so neither counts.
+/// The first thing in an argument that looks like a placeholder and is none: a lower-case word in braces. `${name}`
+/// is a shell's and `{}` is `xargs`' and `find`'s, so neither counts.
 ///
 /// For an operator's own commands, where it is surely a typo; in a job's it may be anything.
 pub fn unknown_placeholder(argument: &str) -> Option<&str> {
@@ -76,13 +76,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SOME: Placeholders<'_> = Placeholders {
-        main: "src/Main.java",
-        program: "./src/Main",
-        memory_mb: 256,
-        heap_mb: 198,
-        stack_kb: 32_768,
-    };
+    const SOME: Placeholders<'_> =
+        Placeholders { main: "src/Main.java", program: "./src/Main", memory_mb: 256, heap_mb: 198, stack_kb: 32_768 };
 
     #[test]
     fn placeholders_are_replaced_wherever_they_stand() {

@@ -63,8 +63,8 @@ pub static LANGUAGE_FIELDS: [LanguageField; 16] = [
         heap_beside_mb,
         MEBIBYTES,
         false,
-        "For a runtime with a heap of its own: the memory in MiB that it takes beside the heap. `{heap_mb}` is the memory limit \
-         less this and `heap_beside_percent`, and at least a quarter of the limit."
+        "For a runtime with a heap of its own: the memory in MiB that it takes beside the heap. `{heap_mb}` is the memory \
+         limit less this and `heap_beside_percent`, and at least a quarter of the limit."
     ),
     language_field!(heap_beside_percent, PERCENT, false, "The same in hundredths of the memory limit, added to it."),
     language_field!(
@@ -90,7 +90,8 @@ pub static LANGUAGE_FIELDS: [LanguageField; 16] = [
         stack_beside_kb,
         KIBIBYTES,
         false,
-        "What the runtime needs of the stack where it doesn't count it, in KiB: the process's limit is `stack_bytes` and this."
+        "What the runtime needs of the stack where it doesn't count it, in KiB: the process's limit is `stack_bytes` and \
+         this."
     ),
     language_field!(
         stack_memory_percent,

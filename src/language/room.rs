@@ -1,8 +1,8 @@
 //! What a runtime with a heap or a stack of its own is told to keep to, from the limits of a step. Pure.
 //!
-//! A runtime that believes it has more than there is doesn't collect its garbage, and is killed for it; one that believes in
-//! more stack than there is dies of a signal where it would have thrown. So each is told less than the limit, by what
-//! it takes itself.
+//! A runtime that believes it has more than there is doesn't collect its garbage, and is killed for it; one that
+//! believes in more stack than there is dies of a signal where it would have thrown. So each is told less than the
+//! limit, by what it takes itself.
 
 use super::Language;
 use crate::limits::Limits;
@@ -17,7 +17,8 @@ pub(crate) fn heap_mb(language: &Language, limits: &Limits) -> u64 {
     memory.saturating_sub(beside).max(memory / LEAST_PART_OF_MEMORY).max(1)
 }
 
-/// `{stack_kb}`: the stack limit, but no more of the memory than the language says, and never less than it needs to start.
+/// `{stack_kb}`: the stack limit, but no more of the memory than the language says, and never less than it needs to
+/// start.
 pub(crate) fn stack_kb(language: &Language, limits: &Limits) -> u64 {
     let of_memory = (limits.memory_bytes >> 10) * language.stack_memory_percent.unwrap_or(100) / 100;
     (limits.stack_bytes >> 10).min(of_memory).max(language.stack_least_kb.unwrap_or(0))

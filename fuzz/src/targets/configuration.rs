@@ -66,7 +66,8 @@ pub fn placeholders(data: &[u8]) {
     let main = input.text(length);
     let memory_mb = input.number() as u64;
     let argument = String::from_utf8_lossy(input.0).into_owned();
-    let placeholders = Placeholders { main: &main, program: "./program", memory_mb, heap_mb: memory_mb / 2, stack_kb: 7 };
+    let placeholders =
+        Placeholders { main: &main, program: "./program", memory_mb, heap_mb: memory_mb / 2, stack_kb: 7 };
     let expanded = expand(&argument, &placeholders);
 
     let stem = main_stem(&main);
