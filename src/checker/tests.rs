@@ -285,8 +285,10 @@ fn neighbours() -> impl Strategy<Value = (String, String)> {
 /// Outputs of few words and much white space, so that near misses are common.
 fn outputs() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
-        8 => prop::sample::select(vec!["a", "A", "ab", "1", "1.0", "1.5", "nan", "inf", "-", "e", "\u{e9}", "1e400", ".5"])
-            .prop_map(str::to_owned),
+        8 => prop::sample::select(vec![
+            "a", "A", "ab", "1", "1.0", "1.5", "nan", "inf", "-", "e", "\u{e9}", "1e400", ".5",
+        ])
+        .prop_map(str::to_owned),
         8 => prop::sample::select(vec![" ", "\n", "\r\n", "\t", "\x0b", "  ", "\n\n", " \n "]).prop_map(str::to_owned),
         1 => (300usize..340).prop_map(|length| "1".repeat(length)),
     ];
@@ -303,6 +305,17 @@ fn pairs() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
         (left, right)
     });
     prop_oneof![edited, (outputs(), outputs())]
+}
+
+/// Whether the reference, which writes all digits out, has the memory for it: pieces next to each other may make an exponent
+/// of thousands of millions.
+fn can_be_written_out(output: &[u8]) -> bool {
+    let exponents = output.split(|byte| matches!(byte, b'e' | b'E')).skip(1);
+    let digits = |rest: &[u8]| {
+        let unsigned = rest.strip_prefix(b"-").or(rest.strip_prefix(b"+")).unwrap_or(rest);
+        unsigned.iter().take_while(|byte| byte.is_ascii_digit()).count()
+    };
+    exponents.map(digits).all(|digits| digits <= 5)
 }
 
 proptest! {
@@ -329,6 +342,7 @@ proptest! {
         (expected, output) in pairs(),
         sizes in prop::collection::vec(1usize..70, 1..8),
     ) {
+        prop_assume!(can_be_written_out(&expected) && can_be_written_out(&output));
         let answer = reference(checker, &expected, &output);
         prop_assert_eq!(matches(checker, &expected, &output), answer);
         let mut comparison = checker.compare(Bytes::from(expected));

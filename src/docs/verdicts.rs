@@ -46,17 +46,18 @@ verdict is decided after the step has ended, from what was measured, and the fir
 
 const FIGURES: &str = r#"A figure equal to its limit is within it. Who noticed first, the kernel, the agent or the worker, plays no part.
 
-- `memory_limit` needs the kernel's figures, or a runtime's word. The kernel's: its count of kills for want of memory rose during
-  the step, or the step's memory was full for 0.4 s while the kernel took back all its remaining pages of files twenty times over
-  and more, to be read again each time. Such a program does nothing else any more, and the kernel may take minutes to kill it. A
-  runtime with a heap of its own, such as those of Java and JavaScript, is given one that fits into the limit beside what
-  it needs itself; when that runs out, nobody is killed, and the runtime says so on stderr and ends in its own way. Both are
-  taken together: a program that writes the same words and ends with another exit code is a `runtime_error`, and one that ends
-  with 0 and the right output, or nothing to compare it with, has not failed. Any other program that fails to allocate and ends
-  by itself is a `runtime_error`, however full its memory was.
+- `memory_limit` needs the kernel's figures, or a runtime's word. The kernel's: its count of kills for want of memory
+  rose during the step, or the step's memory was full for 0.4 s while the kernel took back all its remaining pages of
+  files twenty times over and more, to be read again each time. Such a program does nothing else any more, and the
+  kernel may take minutes to kill it. A runtime with a heap of its own, such as those of Java and JavaScript, is given
+  one that fits into the limit beside what it needs itself; when that runs out, nobody is killed, and the runtime says
+  so on stderr and ends in its own way. Both are taken together: a program that writes the same words and ends with
+  another exit code is a `runtime_error`, and one that ends with 0 and the right output, or nothing to compare it
+  with, has not failed. Any other program that fails to allocate and ends by itself is a `runtime_error`, however full
+  its memory was.
 - The CPU time is that of every process the step started, so that forking doesn't hide it. Elapsed time has a limit of
-  its own, to end what waits; `reason` tells the two apart. Time in which the host kept the program waiting, for a CPU or for
-  its image's files, is [taken off](jobs.md#what-the-host-takes) the elapsed time.
+  its own, to end what waits; `reason` tells the two apart. Time in which the host kept the program waiting, for a CPU
+  or for its image's files, is [taken off](jobs.md#what-the-host-takes) the elapsed time.
 - A program that breaks its own sandbox, by killing or silencing its supervisor, gets `runtime_error` with the reason
   `sandbox`. It is not run again: what it did is its result.
 
