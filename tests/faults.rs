@@ -31,10 +31,11 @@ async fn a_job_that_two_workers_get_at_once_is_answered_by_both_and_alike() {
     let more = "worker.slots = 1\nqueue.visibility_timeout_s = 60";
     let first = Worker::start(&incoming, &outgoing, more).await;
     let of_first = holding(&first.name, &job).await;
+    // At work before the message is shown: the first one's next sign of life hides it again.
+    let second = Worker::start(&incoming, &outgoing, more).await;
     let handle = earlier.receipt_handle().expect("a received message has a handle");
     let showing = incoming.client.change_message_visibility().queue_url(&incoming.url).receipt_handle(handle);
     showing.visibility_timeout(0).send().await.expect("its visibility can be changed");
-    let second = Worker::start(&incoming, &outgoing, more).await;
     let of_second = holding(&second.name, &job).await;
     let_go(&of_first).await;
     let_go(&of_second).await;

@@ -99,8 +99,15 @@ pub(crate) async fn holding(worker: &str, job: &Value) -> String {
 
 /// Lets a program go on that is held in this container.
 pub(crate) async fn let_go(container: &str) {
-    // It is killed with whatever the program leaves when that ends first, which is no matter.
-    let _ = try_docker(&["exec", container, "bash", "-c", "echo >/tmp/gate"]).await;
+    until("a program that goes on", async || {
+        // It is killed with whatever the program leaves when that ends first. Then the program has gone on.
+        if try_docker(&["exec", container, "bash", "-c", "echo >/tmp/gate"]).await.is_ok() {
+            return Some(());
+        }
+        let processes = try_docker(&["top", container, "-o", "pid,args"]).await.unwrap_or_default();
+        (!processes.contains("main.sh")).then_some(())
+    })
+    .await;
 }
 
 /// Waits until a worker has no container any more, of any state.
