@@ -22,6 +22,16 @@ function nodes() {
   }
 }
 
+// All garbage has lived for long, and its places lie between those of what stays.
+function old() {
+  const kept = [];
+  const before = process.memoryUsage().heapUsed;
+  while (process.memoryUsage().heapUsed - before < mebibytes * MEBIBYTE) {
+    for (let i = 0; i < 1000; i++) kept.push(node(null, kept.length));
+  }
+  for (let i = 0; i < kept.length / 2; i++) kept[random(kept.length)] = node(null, i);
+}
+
 function blocks(make) {
   const kept = [];
   for (let i = 0; i < mebibytes; i++) kept.push(make(i));
@@ -41,6 +51,7 @@ const buffer = (i) => Buffer.alloc(MEBIBYTE, i);
 
 switch (isMainThread ? how : 'grow-nodes') {
   case 'nodes': nodes(); break;
+  case 'old': old(); break;
   case 'arrays': blocks(array); break;
   case 'buffers': blocks(buffer); break;
   case 'grow-nodes': grow((i) => node(null, i)); break;
