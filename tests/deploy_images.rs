@@ -109,7 +109,10 @@ fn comparable(report: &Value) -> Value {
         .flatten()
         .map(|test| {
             let keep = ["id", "verdict", "reason", "exit_code", "signal", "stdout", "stderr", "stdout_truncated"];
-            keep.iter().map(|name| ((*name).to_owned(), test[*name].clone())).collect::<serde_json::Map<_, _>>().into()
+            // Where memory ran out, the kernel may take the agent as well, and then nobody knows how the program ended.
+            let is_out_of_memory = test["verdict"] == "memory_limit";
+            let keep = keep.iter().filter(|name| !(is_out_of_memory && **name == "signal"));
+            keep.map(|name| ((*name).to_owned(), test[*name].clone())).collect::<serde_json::Map<_, _>>().into()
         })
         .collect();
     json!({ "verdict": report["verdict"], "limits": report["limits"], "attempt": report["attempt"], "tests": tests })

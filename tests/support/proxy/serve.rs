@@ -176,10 +176,9 @@ async fn pass(
 fn refusal(dialect: Dialect, status: u16) -> Vec<u8> {
     let (kind, body) = match (dialect, status) {
         (Dialect::Engine, _) => ("application/json", r#"{"message":"out of order"}"#),
-        (Dialect::Sqs, 400) => (
-            JSON,
-            r#"{"__type":"com.amazonaws.sqs#RequestThrottled","message":"Request is throttled."}"#,
-        ),
+        (Dialect::Sqs, 400) => {
+            (JSON, r#"{"__type":"com.amazonaws.sqs#RequestThrottled","message":"Request is throttled."}"#)
+        }
         (Dialect::Sqs, 403) => (
             JSON,
             r#"{"__type":"com.amazonaws.sqs#AccessDeniedException","message":"Access to the resource is denied."}"#,
