@@ -187,7 +187,8 @@ impl Run<'_> {
             return Ok(true);
         }
         let now = Instant::now();
-        if now < self.next_tick && self.wall_left_us(now) > 0 {
+        let is_due = self.wall_left_us(now) == 0;
+        if now < self.next_tick && !is_due {
             return Ok(false);
         }
         self.next_tick = now + self.agent.distance.next();
@@ -196,7 +197,7 @@ impl Run<'_> {
         self.memory_seen = self.memory_seen.max(memory);
         self.thrashed |= self.thrashing.look(now, memory, || meter.reclaim());
         let cpu_time_us = self.cpu_time_us()?;
-        self.waits.look(&self.agent.processes, now, cpu_time_us, !self.channel.is_idle());
+        self.waits.look(&self.agent.processes, now, cpu_time_us, !self.channel.is_idle(), is_due);
         if self.thrashed || cpu_time_us > self.step.cpu_time_us {
             return Ok(true);
         }

@@ -112,12 +112,13 @@ impl Waits {
     }
 
     /// Settles the time until `now`, by when the program has used `cpu_time_us` since its start. `is_held` says that the
-    /// agent doesn't read the program's output, because the worker doesn't read the agent's.
-    pub(crate) fn look(&mut self, processes: &Processes, now: Instant, cpu_time_us: u64, is_held: bool) {
+    /// agent doesn't read the program's output, because the worker doesn't read the agent's; `is_due` that the answer decides
+    /// whether the program is ended now.
+    pub(crate) fn look(&mut self, processes: &Processes, now: Instant, cpu_time_us: u64, is_held: bool, is_due: bool) {
         let lost_us = self.lost_us(now, cpu_time_us);
         if lost_us < LEAST_US {
             self.settle(now, cpu_time_us);
-        } else if now >= self.next_look {
+        } else if is_due || now >= self.next_look {
             let own_cpu_time_us = sys::own_cpu_time_us();
             match if is_held { Doing::CouldRun } else { processes.doing() } {
                 Doing::CouldRun => self.cpu_wait_us += lost_us,
