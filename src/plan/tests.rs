@@ -198,7 +198,8 @@ fn a_file_may_be_run_by_its_name_if_it_is_a_script_or_its_job_says_so() {
     assert!(of(serde_json::json!({ "content_base64": "IyE=" })), "in whatever form it comes");
     assert!(!of(serde_json::json!({ "content": "#!/bin/bash\n", "executable": false })));
     assert!(of(serde_json::json!({ "content": "int x;", "executable": true })));
-    for plain in ["", "#", " #!/bin/bash\n", "\n#!", "int x;", "\u{feff}#!/bin/bash\n"] {
+    assert!(of(serde_json::json!({ "content": "\u{feff}#!/bin/bash\n" })), "a source's byte order mark is left out");
+    for plain in ["", "#", " #!/bin/bash\n", "\n#!", "int x;", "\u{feff}int x;"] {
         assert!(!of(serde_json::json!({ "content": plain })), "{plain:?}");
     }
 
