@@ -191,13 +191,14 @@ impl Run<'_> {
         if now < self.next_tick && !is_due {
             return Ok(false);
         }
-        self.next_tick = now + self.agent.distance.next();
+        let due = std::mem::replace(&mut self.next_tick, now + self.agent.distance.next());
         let meter = &self.agent.meter;
         let memory = meter.memory_now()?;
         self.memory_seen = self.memory_seen.max(memory);
         self.thrashed |= self.thrashing.look(now, memory, || meter.reclaim());
         let cpu_time_us = self.cpu_time_us()?;
-        self.waits.look(&self.agent.processes, now, cpu_time_us, !self.channel.is_idle(), is_due);
+        let held_or_last = (!self.channel.is_idle(), is_due);
+        self.waits.look(&self.agent.processes, now, cpu_time_us, due, held_or_last);
         if self.thrashed || cpu_time_us > self.step.cpu_time_us {
             return Ok(true);
         }

@@ -22,6 +22,9 @@ use crate::{sys, tree};
 /// Less than this between two looks is not worth a look: the kernel's and the agent's own work for the program.
 const LEAST_US: u64 = 1_000;
 
+/// A program that used so much CPU time since the last look was awake in between; less may be the kernel's own work.
+const AWAKE_US: u64 = 250;
+
 /// How many times longer than a look's CPU time nobody looks again, so that looks take a twentieth of the time at most.
 const REST: u32 = 20;
 
@@ -112,17 +115,29 @@ impl Waits {
     }
 
     /// Settles the time until `now`, by when the program has used `cpu_time_us` since its start. `is_held` says that the
-    /// agent doesn't read the program's output, because the worker doesn't read the agent's; `is_due` that the answer decides
-    /// whether the program is ended now.
-    pub(crate) fn look(&mut self, processes: &Processes, now: Instant, cpu_time_us: u64, is_held: bool, is_due: bool) {
+    /// agent doesn't read the program's output, because the worker doesn't read the agent's; `is_last` that the answer
+    /// decides whether the program is ended now.
+    ///
+    /// The agent meant to be awake at `due`: since then it had no CPU itself. The program shares the agent's CPU, and may have
+    /// run just before the agent and be asleep again. So where it was awake at all, that time is the host's.
+    pub(crate) fn look(
+        &mut self,
+        processes: &Processes,
+        now: Instant,
+        cpu_time_us: u64,
+        due: Instant,
+        (is_held, is_last): (bool, bool),
+    ) {
         let lost_us = self.lost_us(now, cpu_time_us);
         if lost_us < LEAST_US {
             self.settle(now, cpu_time_us);
-        } else if is_due || now >= self.next_look {
+        } else if is_last || now >= self.next_look {
             let own_cpu_time_us = sys::own_cpu_time_us();
+            let was_awake = cpu_time_us.saturating_sub(self.cpu_time_us) >= AWAKE_US;
             match if is_held { Doing::CouldRun } else { processes.doing() } {
                 Doing::CouldRun => self.cpu_wait_us += lost_us,
                 Doing::WaitsForFiles => self.file_wait_us += lost_us,
+                Doing::Asleep if was_awake => self.cpu_wait_us += lost_us.min(self.late_us(now, due)),
                 Doing::Asleep => {}
             }
             self.settle(now, cpu_time_us);
@@ -134,8 +149,7 @@ impl Waits {
     /// The program has ended by itself. What it did since the last look is unknown, but the agent meant to be awake at
     /// `due`: since then, the agent itself had no CPU.
     pub(crate) fn end(&mut self, now: Instant, cpu_time_us: u64, due: Instant) {
-        let late_us = now.saturating_duration_since(due.max(self.settled)).as_micros() as u64;
-        self.cpu_wait_us += self.lost_us(now, cpu_time_us).min(late_us);
+        self.cpu_wait_us += self.lost_us(now, cpu_time_us).min(self.late_us(now, due));
         self.settle(now, cpu_time_us);
     }
 
@@ -148,6 +162,11 @@ impl Waits {
     /// For how long it waited for a file system.
     pub(crate) fn file_wait_us(&self) -> u64 {
         self.file_wait_us
+    }
+
+    /// For how long the agent has been late by now.
+    fn late_us(&self, now: Instant, due: Instant) -> u64 {
+        now.saturating_duration_since(due.max(self.settled)).as_micros() as u64
     }
 
     /// What has passed since the account was settled, less what the program has used of it.
