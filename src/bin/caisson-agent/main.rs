@@ -25,6 +25,7 @@ mod meter;
 mod oom;
 mod probe;
 mod step;
+mod streams;
 mod sys;
 mod thrash;
 mod tree;
