@@ -171,10 +171,9 @@ fn timeout(hook: &LifecycleHook) -> Option<Duration> {
     hook.heartbeat_timeout().and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs)
 }
 
-fn failed<E, R>(operation: &'static str, error: &SdkError<E, R>) -> GroupError
+fn failed<E>(operation: &'static str, error: &SdkError<E>) -> GroupError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
 {
     let Refusal { reason, code } = Refusal::of(error);
     GroupError { operation, reason, code }

@@ -7,6 +7,7 @@ use aws_config::imds::client::Client;
 use aws_config::imds::client::error::ImdsError;
 
 use super::notice::{self, Seen};
+use crate::aws::in_one_line;
 
 /// How long to wait for a connection, and then for an answer. The service is on the machine's own link: it answers in
 /// milliseconds, or something is wrong.
@@ -101,18 +102,7 @@ impl Metadata {
                 }
                 status => Err(MetadataError(format!("{path}: HTTP status {status}"))),
             },
-            Err(error) => Err(MetadataError(format!("{path}: {}", with_causes(&error)))),
+            Err(error) => Err(MetadataError(format!("{path}: {}", in_one_line(&error)))),
         }
     }
-}
-
-/// The SDK's errors say nothing by themselves; what happened is in their causes.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -322,10 +322,9 @@ fn message(message: aws_sdk_sqs::types::Message) -> Option<Message> {
     })
 }
 
-pub(super) fn failed<E, R>(operation: &'static str, error: &SdkError<E, R>) -> QueueError
+pub(super) fn failed<E>(operation: &'static str, error: &SdkError<E>) -> QueueError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
 {
     let Refusal { reason, code } = Refusal::of(error);
     QueueError { operation, reason, code }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_config::timeout::TimeoutConfig;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::StoreError;
-use crate::aws::Refusal;
+use crate::aws::{Refusal, in_one_line};
 use crate::job::S3Object;
 
 /// How long an answer may take to begin, and to go on; the SDK itself would wait for ever.
@@ -114,7 +114,7 @@ impl Download {
             Unavailable::Ours(StoreError::Service { operation: "read", object, reason, code: None })
         };
         let piece = match timeout_at(self.until, timeout(ANSWER, self.stream.try_next())).await {
-            Ok(Ok(piece)) => piece.map_err(|error| broken(DisplayErrorContext(error).to_string()))?,
+            Ok(Ok(piece)) => piece.map_err(|error| broken(in_one_line(&error)))?,
             Ok(Err(_)) => return Err(broken(format!("nothing more came within {} s", ANSWER.as_secs()))),
             Err(_) => return Err(broken(format!("not done within {} s", WHOLE_OBJECT.as_secs()))),
         };
