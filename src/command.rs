@@ -44,10 +44,15 @@ pub async fn run(cli: Cli) -> ExitCode {
         | Command::Dlq(_)
         | Command::Config(_) => {}
     }
+    if matches!(cli.command, Command::Worker)
+        && let Err(error) = telemetry::in_background()
+    {
+        return failed(&format!("the thread that writes the log could not be started: {error}"));
+    }
     let config = match Config::load(cli.config.as_deref(), config::environment()) {
         Ok(config) => config,
         Err(errors) => {
-            eprintln!("{errors}");
+            telemetry::say(&errors.to_string());
             return BAD_CONFIGURATION.into();
         }
     };
@@ -87,7 +92,7 @@ pub async fn run(cli: Cli) -> ExitCode {
 
 /// Tells what failed and gives the exit code for it.
 fn failed(error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("caisson: {error}");
+    telemetry::say(&format!("caisson: {error}"));
     FAILED.into()
 }
 

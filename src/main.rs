@@ -8,6 +8,8 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    // Declared first, so dropped last.
+    let _log = caisson::telemetry::FlushAtEnd;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -171,6 +171,11 @@ pub fn queue_request(request: QueueRequest) {
     all().count_by(Metric::QueueRequests, request.as_str(), 1);
 }
 
+/// A line of the log was lost.
+pub fn log_line_lost() {
+    all().count(Metric::LogLinesLost);
+}
+
 /// What is free where the engine keeps its data.
 pub fn disk_free(bytes: u64, inodes: u64) {
     all().set(Metric::DiskFree, bytes as f64);

@@ -1,20 +1,74 @@
 //! The process's own log, on stderr: text on a terminal, JSON in service. And what is said of each job: the span that
 //! all its lines stand in, and the one line that tells its whole story.
+//!
+//! A command that somebody waits for writes by itself, and waits for whoever reads. A worker goes on whether or not anybody does:
+//! what it says is written [`in_background`].
 
+mod background;
+
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Write as _;
 use std::io::IsTerminal;
+use std::panic::PanicHookInfo;
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use tracing::Span;
 use tracing::field::Empty;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::debug_fn;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::config::{LogConfig, LogFormat};
 use crate::job::Environment;
 use crate::metrics;
 use crate::report::Report;
 use crate::trace::Trace;
+use background::Background;
+
+/// How long the end of a process waits for what it has said to be written. Whoever reads at all takes it in a moment.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+static BACKGROUND: OnceLock<Background> = OnceLock::new();
+
+/// From now on stderr is written by a thread of its own, and nobody waits for whoever reads it. Whoever ends the process after
+/// this calls [`flush`].
+///
+/// # Errors
+/// When the thread can't be started.
+pub fn in_background() -> std::io::Result<()> {
+    let tell_lost = |lines| tracing::warn!(lines, "lines of this log were lost: nobody took them in time");
+    let background = Background::start(std::io::stderr(), tell_lost)?;
+    // A second call, as tests might make, finds the first one's thread and leaves it.
+    let _ = BACKGROUND.set(background);
+    Ok(())
+}
+
+/// Says something on stderr that is no part of the log: what a command ended of.
+pub fn say(text: &str) {
+    match BACKGROUND.get() {
+        Some(background) => background.push(format!("{text}\n").as_bytes()),
+        None => eprintln!("{text}"),
+    }
+}
+
+/// Waits until all that was said is written, but no longer than a second. Nothing is to be said after it.
+pub fn flush() {
+    if let Some(background) = BACKGROUND.get() {
+        background.flush(LAST_LINES);
+    }
+}
+
+/// Calls [`flush`] when it is dropped, so that a panic's way out does it as well.
+#[derive(Debug)]
+pub struct FlushAtEnd;
+
+impl Drop for FlushAtEnd {
+    fn drop(&mut self) {
+        flush();
+    }
+}
 
 /// Starts logging. `level` stands in for the configured one where a command wants to be quieter by default.
 pub fn start(config: &LogConfig, level: Option<&str>) {
@@ -24,13 +78,30 @@ pub fn start(config: &LogConfig, level: Option<&str>) {
         LogFormat::Text => false,
         LogFormat::Auto => !std::io::stderr().is_terminal(),
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let writer = match BACKGROUND.get() {
+        Some(background) => {
+            std::panic::set_hook(Box::new(panicked));
+            BoxMakeWriter::new(move || background.clone())
+        }
+        None => BoxMakeWriter::new(std::io::stderr),
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
+    // It would say on stderr that stderr takes nothing, and panic when that fails as well.
+    let builder = builder.log_internal_errors(false);
     // A second call, as tests make, finds the first one's log and leaves it.
     let _ = if json {
         builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
     } else {
         builder.with_ansi(std::io::stderr().is_terminal()).fmt_fields(fields()).try_init()
     };
+}
+
+/// A panic is a line of the log: the standard library's own words would go past it, and wait.
+fn panicked(panic: &PanicHookInfo<'_>) {
+    let error = panic.payload_as_str().unwrap_or("it has no words");
+    let at = panic.location().map(tracing::field::display);
+    let backtrace = Some(Backtrace::capture()).filter(|it| it.status() == BacktraceStatus::Captured);
+    tracing::error!(error, at, backtrace = backtrace.map(tracing::field::display), "a thread panicked");
 }
 
 /// Fields as text. Control characters are written as escapes, whoever they come from: a line feed would begin a line

@@ -19,6 +19,7 @@ use crate::queue::{ANSWER, Attributes, Inbox, Outbox, Sqs};
 use crate::sandbox::SandboxError;
 use crate::sandbox::slots;
 use crate::shutdown::Shutdown;
+use crate::telemetry;
 use crate::worker::Worker;
 
 /// Beside the longest that one answer may take: enough for one that is lost, and the long poll that follows it, on a busy
@@ -35,7 +36,9 @@ pub(super) async fn run(config: &Config) -> ExitCode {
             [("queue.incoming_url", named.is_empty()), ("queue.outgoing_url", config.queue.outgoing_url.is_none())]
         {
             if is_missing {
-                eprintln!("{key}: is needed by `caisson worker`; set it in the file given with --config, or by its variable");
+                telemetry::say(&format!(
+                    "{key}: is needed by `caisson worker`; set it in the file given with --config, or by its variable"
+                ));
             }
         }
         return BAD_CONFIGURATION.into();

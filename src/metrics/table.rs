@@ -35,6 +35,7 @@ pub enum Metric {
     BreakerOpenings,
     QueueRequests,
     PollAge,
+    LogLinesLost,
     DiskFree,
     InodesFree,
     DrainSeconds,
@@ -139,7 +140,7 @@ const fn by(row: Row, name: &'static str, values: fn() -> Vec<&'static str>) -> 
 use Kind::{Counter, Gauge, Histogram};
 use Unit::{Bytes, Count, Seconds};
 
-pub const TABLE: [Row; 34] = [
+pub const TABLE: [Row; 35] = [
     by(
         row(
             Metric::Jobs,
@@ -385,6 +386,14 @@ pub const TABLE: [Row; 34] = [
         "Since the incoming queue last answered a receive; there is none before the first.",
         "Above a minute with slots free: the queue can't be reached, and `/healthz` says so. With all slots busy it grows \
          as it should.",
+    ),
+    row(
+        Metric::LogLinesLost,
+        "caisson_log_lines_lost_total",
+        Counter,
+        Count,
+        "Lines of the worker's log that nobody took in time, and that are nowhere.",
+        "Look at what reads the worker's stderr. The worker itself doesn't wait for it.",
     ),
     row(
         Metric::DiskFree,
