@@ -93,6 +93,8 @@ pub struct WorkerConfig {
     pub memory_bytes: Option<u64>,
     /// How long running jobs may go on after the signal to stop, in seconds (0 to 3 600).
     pub grace_period_s: u64,
+    /// The longest that all steps of a job may take together, in seconds (1 to 39 600).
+    pub max_job_wall_s: u64,
     /// Bytes that must be free on the engine's disk for a job to be taken; 0 asks for nothing.
     pub minimum_free_bytes: u64,
     /// The same for inodes.

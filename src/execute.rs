@@ -110,7 +110,7 @@ async fn attempt(
     remaining.at_most(Duration::from_millis(plan.longest_ms()));
     let image = sandboxes.resolve_image(&plan.image).await?;
     steps::passed!("image known");
-    let (witness, allowance) = (Witness::default(), Allowance::of(plan.longest_ms()));
+    let (witness, allowance) = (Witness::default(), Allowance::of(plan));
     let run = Run { sandboxes, plan, labels, image: &image, cache, witness, allowance };
     let mut budget = CaptureBudget::new(plan.capture_bytes);
     let mut timing = Timing::default();

@@ -48,6 +48,9 @@ pub struct Failure {
 /// Added to a job's own longest time for the container's deadline, after which any worker may sweep it.
 const DEADLINE_SLACK_S: i64 = 300;
 
+/// The same for what lies before each test: another container, or the workspace restored.
+const BETWEEN_TESTS_S: i64 = 1;
+
 impl Pipeline {
     /// Answers one message. Dropping the future kills what runs.
     ///
@@ -135,13 +138,14 @@ impl Pipeline {
 
     /// Who a job's containers belong to, and until when.
     pub fn labels(&self, plan: &Plan, execution_id: &str) -> Labels {
-        let longest_ms = plan.longest_ms().saturating_add(Allowance::whole_ms(plan.longest_ms()));
+        let longest_ms = plan.longest_ms().saturating_add(Allowance::waiting_ms(plan.longest_ms()));
         let longest_s = i64::try_from(longest_ms / 1_000).unwrap_or(i64::MAX / 2);
+        let between_s = i64::try_from(plan.tests.len()).unwrap_or(i64::MAX / 4).saturating_mul(BETWEEN_TESTS_S);
         Labels {
             worker: self.worker.id.clone(),
             job: plan.job_id.clone(),
             execution: execution_id.to_owned(),
-            deadline: jiff::Timestamp::now().as_second() + longest_s + DEADLINE_SLACK_S,
+            deadline: jiff::Timestamp::now().as_second() + longest_s + between_s + DEADLINE_SLACK_S,
         }
     }
 }

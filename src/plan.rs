@@ -23,6 +23,8 @@ pub struct Policy {
     /// References that a job's `image` may name.
     pub images: Vec<String>,
     pub limits: LimitsPolicy,
+    /// The longest that all steps of a job may take together, in milliseconds.
+    pub job_wall_ms: u64,
 }
 
 /// One program to run, ready for a sandbox.
@@ -74,6 +76,8 @@ pub struct Plan {
     pub capture_bytes: u64,
     /// The limits of a test that has none of its own.
     pub run_limits: Limits,
+    /// The longest that all steps may take together, in milliseconds, whatever their own limits add up to.
+    pub wall_ms: u64,
 }
 
 /// What the agent and the kernel's own bookkeeping take of a sandbox's memory while a job's files are put in place.
@@ -83,8 +87,8 @@ pub(crate) const OVERHEAD_BYTES: u64 = 4 << 20;
 /// would make gigabytes of a message of a few kilobytes.
 const MAX_COMMANDS_BYTES: usize = 16 << 20;
 
-/// The longest that a job may take in all: a message can be held for 12 hours from its receive (SQS's `ChangeMessageVisibility`),
-/// and an hour of them is for waiting for memory, starting sandboxes and publishing.
+/// The longest that any operator may let a job take: a message can be held for 12 hours from its receive (SQS's
+/// `ChangeMessageVisibility`), and an hour of them is for waiting for memory, starting sandboxes and publishing.
 pub(crate) const LONGEST_MS: u64 = 11 * 3_600_000;
 
 /// tmpfs keeps whole pages.
@@ -172,9 +176,9 @@ impl Plan {
             isolation: job.isolation,
             capture_bytes: job.capture_bytes,
             run_limits,
+            wall_ms: policy.job_wall_ms,
         };
         plan.check_fit()?;
-        plan.check_length()?;
         Ok(plan)
     }
 
@@ -189,21 +193,7 @@ impl Plan {
     /// The longest that the job's programs may take together, in milliseconds.
     pub fn longest_ms(&self) -> u64 {
         let compile = self.compile.as_ref().map_or(0, |command| command.limits.wall_time_ms);
-        compile.saturating_add(longest_ms(&self.tests))
-    }
-
-    /// A job that may outlast any hold on its message would be run again and again, here and elsewhere, and never answered.
-    fn check_length(&self) -> Result<(), Rejection> {
-        match self.longest_ms() {
-            ..=LONGEST_MS => Ok(()),
-            longest_ms => Err(Rejection::new(
-                "tests",
-                format!(
-                    "have wall time limits of {longest_ms} ms, all tests and the compile step together; {LONGEST_MS} ms (11 \
-                     hours) are allowed, since a queue lends a message for 12 hours"
-                ),
-            )),
-        }
+        compile.saturating_add(longest_ms(&self.tests)).min(self.wall_ms)
     }
 
     /// A job whose own files fill its disk or its memory would fail in the sandbox as if that were our doing.

@@ -27,7 +27,8 @@ pub enum Verdict {
     OutputLimit,
     /// The compile step failed, whatever the way; its own evidence says how.
     CompileError,
-    /// Not run, because an earlier test failed and the job said `stop_on_failure`.
+    /// Not run: an earlier test failed and the job said `stop_on_failure`; or, with a reason, the time that a whole job may
+    /// take is used up but for less than this test may need.
     Skipped,
     /// The job itself is bad; `detail` names the field and the reason.
     Rejected,
@@ -120,6 +121,8 @@ pub enum Reason {
     Signal,
     /// `runtime_error`: the program broke its own sandbox, so that its supervisor died or fell silent.
     Sandbox,
+    /// `skipped`: what the operator lets a whole job take of wall time was used up by the steps before.
+    JobWall,
 }
 
 impl Reason {
@@ -130,6 +133,7 @@ impl Reason {
             Reason::ExitCode => "exit_code",
             Reason::Signal => "signal",
             Reason::Sandbox => "sandbox",
+            Reason::JobWall => "job_wall",
         }
     }
 }

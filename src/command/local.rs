@@ -48,6 +48,7 @@ pub(super) fn policy(config: &Config) -> Policy {
         languages: config.languages.clone(),
         images: config.images.allow.clone(),
         limits: config.limits.clone(),
+        job_wall_ms: config.worker.max_job_wall_s.saturating_mul(1_000),
     }
 }
 

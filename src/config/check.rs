@@ -6,10 +6,12 @@ use super::setting::LimitTable;
 use super::{Config, Origin};
 use crate::language::LONGEST_MS;
 use crate::limits::{LIMIT_FIELDS, Limits, LimitsPolicy, default_wall_time_ms};
+use crate::plan;
 use crate::strict_toml::{Mistake, Place};
 
 pub(super) fn apply(config: &mut Config, mistakes: &mut Vec<Mistake>) {
     derive_limits(config);
+    a_job_holds_its_longest_steps(config, mistakes);
     limits_within_maximum(config, mistakes);
     languages_within_maximum(config, mistakes);
     extensions_are_unique(config, mistakes);
@@ -51,6 +53,28 @@ fn derive_limits(config: &mut Config) {
             limits.stack_bytes = limits.memory_bytes;
             config.origins.insert(key("stack_bytes"), follows("memory_bytes"));
         }
+    }
+}
+
+/// A compile step and a test of the longest kind, or jobs would be taken of which no test can ever be run. Where those are longer
+/// than any job may take, a job has the most that there is.
+fn a_job_holds_its_longest_steps(config: &mut Config, mistakes: &mut Vec<Mistake>) {
+    const KEY: &str = "worker.max_job_wall_s";
+    let step_ms = config.limits.maximum.wall_time_ms;
+    let least_s = step_ms.saturating_mul(2).div_ceil(1_000).min(plan::LONGEST_MS / 1_000);
+    let job_s = config.worker.max_job_wall_s;
+    if job_s >= least_s {
+        return;
+    }
+    if is_said(config, KEY) {
+        let problem = format!(
+            "{job_s} doesn't hold a compile step and a test of maximum.wall_time_ms, which is {step_ms}; raise this to {least_s}, or \
+             lower that"
+        );
+        mistakes.push(mistake_at(config, KEY, problem));
+    } else {
+        config.worker.max_job_wall_s = least_s;
+        config.origins.insert(KEY.to_owned(), Origin::Derived("makes room for maximum.wall_time_ms".to_owned()));
     }
 }
 

@@ -8,6 +8,7 @@ use super::rules::{ADDRESS, FILTER, ID, NAMESPACE, SOCKET, URL, WEIGHTED_URL, WO
 use super::setting::{Access, Fallback, LimitTable, Setting};
 use crate::language::{IMAGE, limit_kind};
 use crate::limits::{LIMIT_FIELDS, LimitField, Limits};
+use crate::plan::LONGEST_MS;
 use crate::strict_toml::{Field, Kind, Value};
 
 /// Every setting, in the order of the documentation: table by table, the top of the file first.
@@ -108,7 +109,7 @@ fn above_maximum() -> Setting {
     }
 }
 
-fn edges() -> [Setting; 18] {
+fn edges() -> [Setting; 19] {
     [
         setting!(
             queue.incoming_url,
@@ -190,6 +191,16 @@ fn edges() -> [Setting; 18] {
             "How many seconds running jobs may go on after the first signal to stop. Past it they are killed and their \
              messages become visible at once, for another worker. A Spot instance has two minutes from notice to end: 100 \
              seconds of them for the jobs, the rest for publishing and clearing away."
+        ),
+        setting!(
+            worker.max_job_wall_s,
+            Kind::Integer { least: 1, most: LONGEST_MS / 1_000 },
+            Fallback::Value(Value::Integer(1_800)),
+            "How many seconds of wall time the compile step and all tests of a job may take together; what the host keeps them \
+             waiting doesn't count. A test for whose own limit there isn't time any more is `skipped`, and so are those behind it, \
+             with the reason `job_wall`. Half an hour is far above what a job takes that anybody waits for, and bounds for how long a \
+             hostile one holds a slot. It has to hold a compile step and a test of `maximum.wall_time_ms` each; when only that is raised, \
+             it makes room for it. The upper end is what is left of the 12 hours for which SQS lends a message."
         ),
         setting!(
             worker.minimum_free_bytes,

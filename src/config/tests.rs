@@ -260,6 +260,17 @@ fn wall_time_follows_cpu_time_and_stack_follows_memory() {
 }
 
 #[test]
+fn a_job_has_time_for_a_compile_step_and_a_test_of_the_longest_kind() {
+    let job_s = |text: &str| load(text, []).expect("it is right").worker.max_job_wall_s;
+    assert_eq!(job_s(""), 1_800);
+    assert_eq!(job_s("maximum.wall_time_ms = 1_200_500\n"), 2_401);
+    assert_eq!(job_s("maximum.wall_time_ms = 43_200_000\n"), 39_600);
+    assert_eq!(job_s("worker.max_job_wall_s = 600\n"), 600);
+    let message = message("worker.max_job_wall_s = 599\n", []);
+    assert!(message.contains("caisson.toml:1: worker.max_job_wall_s: 599 ") && message.contains("raise this to 600"), "{message}");
+}
+
+#[test]
 fn defaults_and_built_in_languages_come_down_with_the_maximum() {
     let config = load("[maximum]\nmemory_bytes = 134_217_728\nprocesses = 8\n", []).expect("it is right");
     assert_eq!(config.limits.run.memory_bytes, 128 << 20);

@@ -29,8 +29,8 @@ broken host.
 const OVERALL: &str = r#"## One verdict for a job with many tests
 
 The verdict on the job is that of its first test, in the job's order, that is neither `accepted` nor `completed`. With
-none such it is `accepted` if anything was compared, else `completed`. `score` is the sum of the `points` of the accepted
-tests, whatever the verdict.
+none such it is `accepted` if anything was compared, else `completed`. So it is `skipped` where all tests were good until the
+time of the whole job was used up. `score` is the sum of the `points` of the accepted tests, whatever the verdict.
 
 When the compile step fails, the job's verdict is `compile_error` and no test was run; `compile` in the result has what
 was measured, its output, and its own `reason`.
@@ -261,7 +261,7 @@ mod tests {
     #[test]
     fn every_verdict_and_reason_has_a_meaning_of_its_own() {
         assert_eq!(meanings::<Verdict>().len(), Verdict::ALL.len());
-        let reasons = [Reason::Cpu, Reason::Wall, Reason::ExitCode, Reason::Signal, Reason::Sandbox];
+        let reasons = [Reason::Cpu, Reason::Wall, Reason::ExitCode, Reason::Signal, Reason::Sandbox, Reason::JobWall];
         let words: Vec<String> = meanings::<Reason>().into_iter().map(|(word, _)| word).collect();
         assert_eq!(words, reasons.map(Reason::as_str));
     }

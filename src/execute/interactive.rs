@@ -55,7 +55,7 @@ impl Interactive<'_> {
         labels: &Labels,
     ) -> Result<StepResult, SandboxError> {
         let image = sandboxes.resolve_image(&plan.image).await?;
-        let (witness, allowance) = (Witness::default(), Allowance::of(plan.longest_ms()));
+        let (witness, allowance) = (Witness::default(), Allowance::of(plan));
         let run = Run { sandboxes, plan, labels, image: &image, cache: None, witness, allowance };
         let mut ready = run.prepare(permit, &mut CaptureBudget::new(plan.capture_bytes)).await?;
         if let Some(compile) = ready.compile.take().filter(|compile| compile.verdict == Verdict::CompileError) {

@@ -37,19 +37,25 @@ impl<'a> Stage<'a> {
     ) -> Result<Vec<TestResult>, SandboxError> {
         let plan = self.run.plan;
         let mut results: Vec<TestResult> = Vec::with_capacity(plan.tests.len());
-        let mut failed = false;
-        let mut longest_ms = longest_ms(&plan.tests);
+        let (mut failed, mut out_of_time) = (false, false);
+        let mut longest = Duration::from_millis(longest_ms(&plan.tests));
         for test in &plan.tests {
-            remaining.at_most(Duration::from_millis(longest_ms));
-            longest_ms = longest_ms.saturating_sub(test.command.limits.wall_time_ms);
+            let left = self.run.allowance.own();
+            remaining.at_most(longest.min(left));
+            let limit = Duration::from_millis(test.command.limits.wall_time_ms);
+            longest = longest.saturating_sub(limit);
+            // One that is begun has all of its own time, or it would be ended for what others took.
+            out_of_time |= left < limit;
             let step = if plan.stop_on_failure && failed {
                 StepResult::skipped()
             } else if self.broken > MAX_REPLACEMENTS {
                 StepResult::not_run_after_breaking(self.broken)
+            } else if out_of_time {
+                StepResult::out_of_time(plan.wall_ms)
             } else {
                 self.run_one(test, budget).await?
             };
-            failed |= !step.verdict.is_success();
+            failed |= !out_of_time && !step.verdict.is_success();
             results.push(TestResult { id: test.id.clone(), group: test.group.clone(), points: test.points, step });
         }
         self.leave();
@@ -66,7 +72,8 @@ impl<'a> Stage<'a> {
             self.broken += 1;
             return Ok(StepResult::not_run_after_breaking(self.broken));
         };
-        let (result, intact) = step::test(sandbox, self.run.plan, test, self.restore, &self.run.allowance, budget).await?;
+        let (result, intact) =
+            step::test(sandbox, self.run.plan, test, self.restore, &self.run.allowance, budget).await?;
         self.untouched = false;
         if !intact {
             self.broken += 1;

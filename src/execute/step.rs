@@ -1,6 +1,6 @@
 //! One step in a live sandbox: its command and limits in, evidence judged out.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Allowance;
 use crate::capture::{CaptureBudget, Captured};
@@ -9,8 +9,8 @@ use crate::language::HeapWatch;
 use crate::limits::Limits;
 use crate::plan::{Command, Plan, PlannedTest};
 use crate::protocol::{Ended, Hindrance, Restore, Stdin, Step, StepEnding};
-use crate::steps;
 use crate::sandbox::{Resized, Sandbox, SandboxError, StepOutcome};
+use crate::steps;
 use crate::verdict::{Reason, Verdict, judge};
 
 /// A step that was judged, and what of its output comes back.
@@ -51,6 +51,15 @@ impl StepResult {
             detail: Some(format!("not run: earlier tests of the job broke {sandboxes} sandboxes")),
             ..StepResult::skipped()
         }
+    }
+
+    /// What is left of the job's time might not suffice for it.
+    pub(super) fn out_of_time(whole_ms: u64) -> StepResult {
+        let detail = format!(
+            "was not run: a whole job may take {} s, and what is left of them is less than its wall time limit",
+            whole_ms as f64 / 1e3
+        );
+        StepResult { reason: Some(Reason::JobWall), detail: Some(detail), ..StepResult::skipped() }
     }
 
     /// What an earlier step left in memory (files, that is) is more than this one may use altogether.
@@ -144,6 +153,7 @@ async fn run(
         }
     };
     let request = request(command, restore, Stdin::Bytes(stdin.len() as u64), allowance);
+    let began = Instant::now();
     let outcome = sandbox.run(request, stdin, &mut output).await?;
     let (stdout, stderr) = (stdout.finish(), stderr.finish());
     budget.spend(&stdout);
@@ -158,6 +168,7 @@ async fn run(
             (evidence(&ended, &heap, limits, allowance)?, ended.hindrance, detail, true)
         }
         StepOutcome::Broken { oom, detail } => {
+            allowance.spend_own(began.elapsed(), limits);
             let evidence = RunEvidence {
                 stdout_total_bytes: stdout.total,
                 stderr_total_bytes: stderr.total,
@@ -196,8 +207,8 @@ pub(crate) fn request(command: &Command, restore: Restore, stdin: Stdin, allowan
     }
 }
 
-/// What the agent measured and the runtime said, in the words of judgement. What the host kept the program waiting is taken off
-/// `allowance`.
+/// What the agent measured and the runtime said, in the words of judgement. What the program took, and what the host kept it
+/// waiting, is taken off `allowance`.
 ///
 /// # Errors
 /// [`SandboxError::HostBusy`] when the step was ended for nothing else than that.
@@ -232,6 +243,7 @@ pub(crate) fn evidence(
         return Err(SandboxError::HostBusy(Duration::from_micros(cpu_wait_us)));
     }
     allowance.spend(evidence.host_wait_us);
+    allowance.spend_own(Duration::from_micros(evidence.wall_time_us.saturating_sub(evidence.host_wait_us)), limits);
     Ok(evidence)
 }
 
@@ -252,9 +264,10 @@ mod tests {
     #[test]
     fn a_program_that_the_host_kept_waiting_for_too_long_is_not_judged() {
         let limits = Limits::RUN;
-        let allowance = || Allowance::of(limits.wall_time_ms);
+        let allowance = || Allowance::new(limits.wall_time_ms, limits.wall_time_ms);
         let most_us = allowance().cpu_wait_us();
-        let error = evidence(&killed(most_us + 1), &HeapWatch::new(None), &limits, &allowance()).expect_err("the host was too busy");
+        let error = evidence(&killed(most_us + 1), &HeapWatch::new(None), &limits, &allowance())
+            .expect_err("the host was too busy");
         assert!(matches!(error, SandboxError::HostBusy(_)), "{error}");
 
         // Up to there, a signal is a signal; and so is a limit that was passed.

@@ -30,6 +30,45 @@ async fn one_job_gives_one_result_whatever_its_verdict() {
     assert_eq!((ended.code, verdict(&report)), (Some(0), "rejected"), "{report:#}");
 }
 
+/// What its program took of a step, in milliseconds.
+fn took(step: &Value) -> u64 {
+    let of = |field: &str| step[field].as_u64().unwrap_or(0);
+    of("wall_time_ms") - of("host_wait_ms")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tests_for_which_the_time_of_the_whole_job_does_not_suffice_are_skipped() {
+    const JOB_MS: u64 = 6_000;
+    const TEST_MS: u64 = 3_000;
+    let desk = Desk::new();
+    for stop_on_failure in [false, true] {
+        let tests: Vec<Value> = (0..10).map(|number| test(&number.to_string(), "", "slept\n")).collect();
+        let more = json!({ "compile": ["sleep", "0.5"], "tests": tests, "stop_on_failure": stop_on_failure });
+        let mut command = caisson(&desk.worker, &["run", "--job", "-"]);
+        command.env("CAISSON_WORKER_MAX_JOB_WALL_S", (JOB_MS / 1_000).to_string());
+        command.env("CAISSON_MAXIMUM_WALL_TIME_MS", TEST_MS.to_string());
+        let ended = finish(command, bash("sleep 1; echo slept", more).to_string().as_bytes()).await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let report: Value = serde_json::from_str(ended.text()).expect("stdout is the result");
+
+        let tests = report["tests"].as_array().expect("tests were run");
+        let run = tests.iter().take_while(|test| test["verdict"] == "accepted").count();
+        assert!((1..=3).contains(&run), "half a second of compiling and a second a test: {report:#}");
+        for left in &tests[run..] {
+            assert_eq!((&left["verdict"], &left["reason"]), (&json!("skipped"), &json!("job_wall")), "{report:#}");
+        }
+        // Each that began had all of its limit, and the first that didn't would not have.
+        let before = |count: usize| took(&report["compile"]) + tests[..count].iter().map(took).sum::<u64>();
+        assert!(before(run - 1) <= JOB_MS - TEST_MS && before(run) > JOB_MS - TEST_MS - 10, "{report:#}");
+        assert_eq!((verdict(&report), &report["reason"]), ("skipped", &json!("job_wall")), "{report:#}");
+        let detail = report["detail"].as_str().unwrap_or_default();
+        assert!(
+            detail.contains("a whole job may take 6 s") && detail.contains(&format!("{run} of 10 tests")),
+            "{detail}"
+        );
+    }
+}
+
 /// A job that nobody else's output is right for, its verdict, and what it prints where that can be said.
 fn of_many(number: usize) -> (Value, &'static str, Option<String>) {
     let output = format!("job {number}\n");

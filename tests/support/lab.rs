@@ -52,7 +52,12 @@ impl Lab {
         let leftovers = Arc::new(Leftovers::of(&worker));
         let opened = within("open the engine", Sandboxes::open(settings)).await;
         let sandboxes = opened.unwrap_or_else(|error| panic!("{error}"));
-        let policy = Policy { languages: config.languages, images: config.images.allow, limits: config.limits };
+        let policy = Policy {
+            languages: config.languages,
+            images: config.images.allow,
+            limits: config.limits,
+            job_wall_ms: config.worker.max_job_wall_s * 1_000,
+        };
         let report = WorkerReport { id: worker.clone(), version: "0".to_owned(), host: "test".to_owned() };
         let store = Store::open(StoreConfig::default()).await.expect("a store of nothing needs nothing");
         let cache = config.compile_cache;

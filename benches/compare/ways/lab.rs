@@ -78,7 +78,12 @@ impl Lab {
             ..Settings::default()
         };
         let sandboxes = Sandboxes::open(settings).await?;
-        let policy = Policy { languages: config.languages, images: config.images.allow, limits: config.limits };
+        let policy = Policy {
+            languages: config.languages,
+            images: config.images.allow,
+            limits: config.limits,
+            job_wall_ms: config.worker.max_job_wall_s * 1_000,
+        };
         let worker = WorkerReport { id: worker, version: "0".to_owned(), host: "bench".to_owned() };
         let store = Store::open(StoreConfig::default()).await?;
         let bounds = Bounds::default();

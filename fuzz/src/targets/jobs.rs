@@ -124,7 +124,12 @@ fn check_plan(data: &[u8], job: Job) {
         Environment::Image(reference) => vec![reference.clone()],
         Environment::Language(_) => Vec::new(),
     };
-    let policy = Policy { languages: config.languages.clone(), images, limits: config.limits.clone() };
+    let policy = Policy {
+        languages: config.languages.clone(),
+        images,
+        limits: config.limits.clone(),
+        job_wall_ms: config.worker.max_job_wall_s * 1_000,
+    };
     let plan = match Plan::new(job, &policy) {
         Ok(plan) => plan,
         Err(rejection) => return check_words(data, &rejection.to_string()),
