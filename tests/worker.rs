@@ -379,7 +379,7 @@ async fn a_queue_that_is_not_there_is_named_and_the_exit_code_is_1() {
     for (incoming, outgoing, which) in [(&absent, &incoming.url, "incoming"), (&incoming.url, &absent, "outgoing")] {
         let (_folder, file) =
             configuration(&format!("queue.incoming_url = \"{incoming}\"\nqueue.outgoing_url = \"{outgoing}\"\n"));
-        let command = caisson("x", &["worker", "--config", file.to_str().expect("the path is UTF-8")]);
+        let command = caisson(&unique("worker"), &["worker", "--config", file.to_str().expect("the path is UTF-8")]);
         let ended = finish(command, b"").await;
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
         let sentence = format!("caisson: the {which} queue {absent}: failed to read the queue's attributes: ");
@@ -396,7 +396,9 @@ async fn an_engine_that_is_not_there_is_named_and_the_exit_code_is_1() {
         "queue.incoming_url = \"{}\"\nqueue.outgoing_url = \"{}\"\nsandbox.engine_socket = \"/nowhere/docker.sock\"\n",
         incoming.url, outgoing.url
     ));
-    let ended = finish(caisson("x", &["worker", "--config", file.to_str().expect("the path is UTF-8")]), b"").await;
+    let ended =
+        finish(caisson(&unique("worker"), &["worker", "--config", file.to_str().expect("the path is UTF-8")]), b"")
+            .await;
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert!(ended.stderr.contains("/nowhere/docker.sock"), "{}", ended.stderr);
 }

@@ -1,5 +1,7 @@
 //! From a configuration to what commands work with.
 
+use std::io;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::config::Config;
@@ -19,9 +21,14 @@ const MEMORY_SHARE: f64 = 0.8;
 /// Assumed where `/proc/meminfo` can't be read.
 const FALLBACK_MEMORY_BYTES: u64 = 2 << 30;
 
+/// This process's name, its own among all of the host until it ends.
+static NAME: OnceLock<slots::Name> = OnceLock::new();
+
 /// How a command departs from the configuration.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Local {
+    /// What [`worker_id`] gave. `None`: the same, or another one where another process has that.
+    pub(super) id: Option<String>,
     /// In place of the configuration's.
     pub(super) slots: Option<usize>,
     pub(super) bounds: Bounds,
@@ -33,8 +40,8 @@ pub(super) struct Local {
 
 /// Opens the engine and the store, and puts the parts together.
 pub(super) async fn pipeline(config: &Config, local: Local) -> Result<Pipeline, Cause> {
-    let Local { slots, bounds, keep, many } = local;
-    let worker = worker_report(config);
+    let Local { id, slots, bounds, keep, many } = local;
+    let worker = worker_report(id.unwrap_or_else(|| worker_id(config).unwrap_or_else(|_| made_up_id())));
     let store = Store::open(config.store.clone()).await?;
     let settings = settings(config, slots, &worker.id);
     let pool = if many { pool(config, &settings) } else { None };
@@ -108,11 +115,35 @@ fn host_memory() -> u64 {
     kibibytes.map_or(FALLBACK_MEMORY_BYTES, |kibibytes| kibibytes * 1024)
 }
 
-fn worker_report(config: &Config) -> WorkerReport {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
-    // Two workers on one host, or a restarted one beside its dying predecessor, must not take each other's containers
-    // for their own.
-    let unique = uuid::Uuid::new_v4().simple().to_string();
-    let id = config.worker.id.clone().unwrap_or_else(|| format!("{host}-{}", &unique[..8]));
-    WorkerReport { id, version: env!("CARGO_PKG_VERSION").to_owned(), host }
+/// The name of this process, in results and on its containers; nobody else on the host takes it from here on.
+///
+/// # Errors
+/// When another process has it.
+pub(super) fn worker_id(config: &Config) -> Result<String, String> {
+    let id = config.worker.id.clone().unwrap_or_else(made_up_id);
+    match slots::Name::claim(&id) {
+        Ok(name) => {
+            // A process has one name; a second call would have failed.
+            let _ = NAME.set(name);
+            Ok(id)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(format!(
+            "worker.id: a worker called {id} runs on this host already, and two of one name would remove each other's containers; give \
+             each its own worker.id, or leave the setting out"
+        )),
+        Err(error) => Err(format!("worker.id: the name {id} could not be claimed on this host: {error}")),
+    }
+}
+
+/// One that no other process has, not even a restarted one's dying predecessor.
+fn made_up_id() -> String {
+    format!("{}-{}", host(), &uuid::Uuid::new_v4().simple().to_string()[..8])
+}
+
+fn host() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
+}
+
+fn worker_report(id: String) -> WorkerReport {
+    WorkerReport { id, version: env!("CARGO_PKG_VERSION").to_owned(), host: host() }
 }

@@ -19,7 +19,7 @@ pub(super) async fn run(config: &Config, path: &Path, keep: bool) -> ExitCode {
         Ok(body) => body,
         Err(error) => return failed(&format!("{}: {error}", path.display())),
     };
-    let pipeline = match local::pipeline(config, Local { slots: Some(1), bounds, keep, many: false }).await {
+    let pipeline = match local::pipeline(config, Local { slots: Some(1), bounds, keep, ..Local::default() }).await {
         Ok(pipeline) => pipeline,
         Err(error) => return failed(&error),
     };

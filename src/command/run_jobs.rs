@@ -53,7 +53,7 @@ async fn all(config: &Config, jobs: &Path, out: &Path, args: &RunArgs) -> Result
 
     let bounds = Bounds { body_bytes: LOCAL_BODY_BYTES };
     let slots = args.concurrency.map(usize::from);
-    let pipeline = local::pipeline(config, Local { slots, bounds, keep: false, many: true }).await.map_err(|error| error.to_string())?;
+    let pipeline = local::pipeline(config, Local { slots, bounds, many: true, ..Local::default() }).await.map_err(|error| error.to_string())?;
     let pipeline = Arc::new(pipeline);
     let (sender, receiver) = mpsc::channel(64);
     let progress = Progress::new(total, answered.count);

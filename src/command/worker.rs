@@ -43,6 +43,10 @@ pub(super) async fn run(config: &Config) -> ExitCode {
         }
         return BAD_CONFIGURATION.into();
     };
+    let id = match local::worker_id(config) {
+        Ok(id) => id,
+        Err(error) => return failed(&error),
+    };
     let shutdown = match Shutdown::on_signals(Duration::from_secs(config.worker.grace_period_s)) {
         Ok(shutdown) => shutdown,
         Err(error) => return failed(&format!("the signal handlers could not be installed: {error}")),
@@ -66,7 +70,7 @@ pub(super) async fn run(config: &Config) -> ExitCode {
             Err(error) => return failed(&format!("the incoming queue {}: {error}", incoming.url)),
         }
     }
-    let pipeline = match local::pipeline(config, Local { many: true, ..Local::default() }).await {
+    let pipeline = match local::pipeline(config, Local { id: Some(id), many: true, ..Local::default() }).await {
         Ok(pipeline) => pipeline,
         Err(error) => return failed(&error),
     };

@@ -163,7 +163,9 @@ fn edges() -> [Setting; 19] {
             Kind::Text(ID),
             Fallback::Words("made from the host's name"),
             "The name of this worker in results, logs and on its containers. Two workers on one engine must not share \
-             one: at its start a worker removes what an earlier one of its name left behind."
+             one: at its start a worker removes what an earlier one of its name left behind. So a worker doesn't start while another \
+             of its name runs on the host, and `caisson run` takes a name of its own then. Workers that run in containers without \
+             `--network host` don't see each other; take care there. The default is another one at each start."
         ),
         setting!(
             worker.slots,

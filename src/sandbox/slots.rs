@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+pub use claims::Name;
 use claims::{claim_cpus, claim_uids, uids};
 
 use super::pool::WAITING_BYTES;

@@ -2,11 +2,31 @@
 //! only and takes back when it dies.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 
 use super::topology::own_cores;
 use crate::sandbox::{SandboxError, Settings};
+use crate::sha256::Sha256;
+
+/// The right to a worker's name among all Caisson processes of the host, for as long as it is kept. Whoever has it may take
+/// containers under that name for its own or for a dead one's.
+#[derive(Debug)]
+pub struct Name {
+    _held: UnixListener,
+}
+
+impl Name {
+    /// Claims a name of any length.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AddrInUse`] when another process has it.
+    pub fn claim(worker_id: &str) -> io::Result<Name> {
+        // A socket's name has at most 107 bytes.
+        Ok(Name { _held: bind(&format!("caisson-worker-{}", Sha256::of(worker_id.as_bytes())))? })
+    }
+}
 
 /// One for each slot, and one for each container that waits.
 pub(super) fn uids(settings: &Settings) -> u32 {
@@ -34,7 +54,9 @@ pub(super) fn claim_uids(settings: &Settings) -> Result<(u32, Vec<UnixListener>)
     Err(SandboxError::Uids(format!(
         "{} slots and places of the pool need {needed} consecutive blocks of {BLOCK} from sandbox.first_uid = {} on, and sandbox.uids = {} has \
          no such row that no other worker holds",
-        uids(settings), settings.first_uid, settings.uids
+        uids(settings),
+        settings.first_uid,
+        settings.uids
     )))
 }
 
@@ -62,7 +84,9 @@ fn claim_places<C>(
                 break;
             }
             // What was claimed of a place that others have a part of is given back here.
-            if let (Some(first), Some(held)) = (place.first(), place.iter().map(|cpu| claim(*cpu)).collect::<Option<Vec<C>>>()) {
+            if let (Some(first), Some(held)) =
+                (place.first(), place.iter().map(|cpu| claim(*cpu)).collect::<Option<Vec<C>>>())
+            {
                 cpus.insert(*first);
                 claims.extend(held);
             }
@@ -72,8 +96,11 @@ fn claim_places<C>(
 }
 
 fn claim(name: &str) -> Option<UnixListener> {
-    let address = SocketAddr::from_abstract_name(name).ok()?;
-    UnixListener::bind_addr(&address).ok()
+    bind(name).ok()
+}
+
+fn bind(name: &str) -> io::Result<UnixListener> {
+    UnixListener::bind_addr(&SocketAddr::from_abstract_name(name)?)
 }
 
 #[cfg(test)]
@@ -85,6 +112,16 @@ mod tests {
         let cores = vec![vec![0, 2], vec![1, 3]];
         let (cpus, claims) = claim_places(cores, slots, |cpu| (!taken.contains(&cpu)).then_some(()))?;
         Some((cpus.into_iter().collect(), claims.len()))
+    }
+
+    #[test]
+    fn a_name_belongs_to_one_until_that_one_lets_go_of_it() {
+        let name = format!("{}{}", uuid::Uuid::new_v4(), "x".repeat(92));
+        let held = Name::claim(&name).expect("nobody else has it");
+        let error = Name::claim(&name).expect_err("it is taken");
+        assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+        drop(held);
+        Name::claim(&name).expect("it is free again");
     }
 
     #[test]
