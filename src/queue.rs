@@ -12,6 +12,7 @@
 //! moves dead letters, are the only places here that name the AWS SDK.
 
 mod batch;
+mod clock;
 pub mod dead_letters;
 mod deletions;
 mod heartbeat;
@@ -115,7 +116,7 @@ impl Inbox {
     /// # Errors
     /// As there.
     pub async fn receive_within(&self, count: usize, wait: Duration) -> Result<Vec<Delivery>, QueueError> {
-        let asked = tokio::time::Instant::now();
+        let asked = self.heart.now();
         // A FIFO hands out several messages of one group together, and these would run side by side. One at a time, the
         // next of a group comes when the one before it is settled.
         let count = if self.queue.is_fifo() { 1 } else { count.min(BATCH) };

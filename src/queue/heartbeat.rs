@@ -1,8 +1,8 @@
 //! Renews the visibility timeout of every message we hold, in batches, at a third of the timeout.
 //!
-//! A lease ends, by our reckoning, one visibility timeout after the moment the last successful renewal was *sent*, on the
-//! monotonic clock: the queue's own count can only end later. Past it, or when the queue says that the receipt is no
-//! longer good, the lease is lost: somebody else may have the message.
+//! A lease ends, by our reckoning, one visibility timeout after the moment the last successful renewal was *sent*, on a
+//! [`Clock`] that nobody sets and that goes on while the machine is suspended: the queue's own count can only end later. Past
+//! it, or when the queue says that the receipt is no longer good, the lease is lost: somebody else may have the message.
 //!
 //! SQS lends a message for at most 12 hours, however often it is renewed. A renewal that would go beyond is refused as a
 //! whole, so the last one before it is the last, and the lease then ends like any other.
@@ -16,9 +16,9 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::clock::{Clock, Moment};
 use super::service::{Queue, Refused};
 use super::{BATCH, Message};
 use crate::metrics;
@@ -29,6 +29,7 @@ const CEILING: Duration = Duration::from_secs(12 * 3_600);
 #[derive(Debug)]
 pub(super) struct Heart {
     queue: Arc<dyn Queue>,
+    clock: Clock,
     visibility: Duration,
     held: Mutex<Held>,
     /// A message was taken over: it may be the next one whose turn it is.
@@ -45,9 +46,9 @@ struct Held {
 struct Entry {
     message_id: String,
     receipt_handle: String,
-    next: Instant,
+    next: Moment,
     /// When the queue takes the message back whatever we do.
-    ceiling: Instant,
+    ceiling: Moment,
     lease: Arc<Lease>,
 }
 
@@ -57,7 +58,9 @@ pub struct Lease {
     lost: CancellationToken,
     /// False once a renewal was late or refused, even if a later one succeeded.
     held: AtomicBool,
-    expires: Mutex<Instant>,
+    /// `None`: never.
+    expires: Mutex<Option<Moment>>,
+    clock: Clock,
 }
 
 /// A held message's pulse. Dropping it stops the renewals.
@@ -94,29 +97,41 @@ impl Drop for Heart {
 impl Heart {
     /// Starts the task that renews. It ends when the heart is dropped.
     pub(super) fn start(queue: Arc<dyn Queue>, visibility: Duration) -> Arc<Heart> {
-        let heart = Arc::new(Heart { queue, visibility, held: Mutex::default(), changed: Arc::new(Notify::new()) });
+        Heart::start_by(Clock::default(), queue, visibility)
+    }
+
+    fn start_by(clock: Clock, queue: Arc<dyn Queue>, visibility: Duration) -> Arc<Heart> {
+        let (held, changed) = (Mutex::default(), Arc::new(Notify::new()));
+        let heart = Arc::new(Heart { queue, clock, visibility, held, changed });
         tokio::spawn(beat(Arc::downgrade(&heart)));
         heart
+    }
+
+    /// The moment by the clock that leases are counted by.
+    pub(super) fn now(&self) -> Moment {
+        self.clock.now()
     }
 
     pub(super) fn visibility(&self) -> Duration {
         self.visibility
     }
 
-    /// Takes over a message that was asked for at `asked`.
-    pub(super) fn hold(self: &Arc<Self>, message: &Message, asked: Instant) -> Beat {
+    /// Takes over a message that was asked for at `asked`, by [`Heart::now`].
+    pub(super) fn hold(self: &Arc<Self>, message: &Message, asked: Moment) -> Beat {
         // When during the long poll the message was handed out, and how long the answer took, nobody here can know: all of
         // it may be gone already.
         let expires = asked + self.visibility;
         let lease = Arc::new(Lease {
             lost: CancellationToken::new(),
             held: AtomicBool::new(true),
-            expires: Mutex::new(expires),
+            expires: Mutex::new(Some(expires)),
+            clock: self.clock.clone(),
         });
         let entry = Entry {
             message_id: message.id.clone(),
             receipt_handle: message.receipt_handle.clone(),
-            next: (Instant::now() + self.pause(&message.id)).min(expires.checked_sub(self.visibility / 3).unwrap_or(expires)),
+            next: (self.now() + self.pause(&message.id))
+                .min(expires.checked_sub(self.visibility / 3).unwrap_or(expires)),
             ceiling: asked + CEILING,
             lease: lease.clone(),
         };
@@ -139,15 +154,14 @@ impl Heart {
 
     /// Those whose turn it is, after giving up those whose time is over. When it is anybody's turn, those that come soon
     /// after go along: one request instead of several.
-    fn due(&self, now: Instant) -> Vec<(u64, String)> {
+    fn due(&self, now: Moment) -> Vec<(u64, String)> {
         let mut held = self.lock();
         for entry in held.entries.values().filter(|entry| !entry.lease.lost.is_cancelled()) {
-            if entry.lease.expires() <= now {
-                tracing::warn!(message.id = entry.message_id, "lease lost: no heartbeat got through in time");
-                entry.lease.lose();
+            if entry.lease.has_expired(now) {
+                entry.give_up();
             }
         }
-        let turns = |entry: &Entry, until: Instant| self.turn(entry).is_some_and(|next| next <= until);
+        let turns = |entry: &Entry, until: Moment| self.turn(entry).is_some_and(|next| next <= until);
         if !held.entries.values().any(|entry| turns(entry, now)) {
             return Vec::new();
         }
@@ -162,16 +176,18 @@ impl Heart {
     }
 
     /// When an entry is to be renewed next; never, when it is lost or the queue would refuse.
-    fn turn(&self, entry: &Entry) -> Option<Instant> {
+    fn turn(&self, entry: &Entry) -> Option<Moment> {
         let can_be = !entry.lease.lost.is_cancelled() && entry.next + self.visibility <= entry.ceiling;
         can_be.then_some(entry.next)
     }
 
-    /// When there is something to do next.
-    fn wake(&self) -> Option<Instant> {
+    /// When there is something to do next: a renewal, the end of a lease, or a look at the clock, which may have gone on for longer
+    /// than anybody here has waited.
+    fn wake(&self) -> Option<Moment> {
         let held = self.lock();
         let living = held.entries.values().filter(|entry| !entry.lease.lost.is_cancelled());
-        living.map(|entry| self.turn(entry).unwrap_or(entry.lease.expires()).min(entry.lease.expires())).min()
+        let next = living.flat_map(|entry| [self.turn(entry), entry.lease.expires()]).flatten().min();
+        next.map(|next| next.min(self.now() + self.visibility / 12))
     }
 
     /// From one renewal to the next: a third of the visibility timeout, less up to a fifth of that, so that messages taken
@@ -184,12 +200,13 @@ impl Heart {
     }
 
     async fn renew(self: Arc<Self>, batch: Vec<(u64, String)>) {
-        let sent = Instant::now();
+        let sent = self.now();
         let handles: Vec<String> = batch.iter().map(|(_, handle)| handle.clone()).collect();
         // Longer and the next one would be late as well.
         let limit = self.visibility / 3;
         let outcome = tokio::time::timeout(limit, self.queue.extend(&handles, self.visibility)).await;
-        let again = Instant::now() + self.visibility / 12;
+        let now = self.now();
+        let again = now + self.visibility / 12;
         let mut held = self.lock();
         let outcome = match outcome {
             Ok(outcome) => outcome.map_err(|error| error.to_string()),
@@ -211,6 +228,8 @@ impl Heart {
         for (index, (key, _)) in batch.iter().enumerate() {
             let Some(entry) = held.entries.get_mut(key) else { continue };
             match refused.iter().find(|refused| refused.index == index) {
+                // The machine was suspended meanwhile. It may have been somebody else's.
+                None if entry.lease.has_expired(now) => entry.give_up(),
                 None => {
                     entry.lease.renew(sent + self.visibility);
                     entry.next = sent + self.pause(&entry.message_id);
@@ -221,7 +240,11 @@ impl Heart {
                 }
                 Some(refused) => {
                     metrics::heartbeat_failed();
-                    tracing::warn!(message.id = entry.message_id, reason = refused.reason, "heartbeat refused; trying again");
+                    tracing::warn!(
+                        message.id = entry.message_id,
+                        reason = refused.reason,
+                        "heartbeat refused; trying again"
+                    );
                     entry.next = again;
                 }
             }
@@ -229,24 +252,37 @@ impl Heart {
     }
 }
 
+impl Entry {
+    fn give_up(&self) {
+        if !self.lease.lost.is_cancelled() {
+            tracing::warn!(message.id = self.message_id, "lease lost: no heartbeat got through in time");
+            self.lease.lose();
+        }
+    }
+}
+
 impl Lease {
     /// Of what no queue has lent: it doesn't end.
     pub fn unending() -> Arc<Lease> {
-        let expires = Mutex::new(Instant::now() + Duration::from_secs(u64::from(u32::MAX)));
-        Arc::new(Lease { lost: CancellationToken::new(), held: AtomicBool::new(true), expires })
+        let (lost, held) = (CancellationToken::new(), AtomicBool::new(true));
+        Arc::new(Lease { lost, held, expires: Mutex::new(None), clock: Clock::default() })
     }
 
     /// Whether the message is certainly ours: every heartbeat so far was in time.
     pub fn is_held(&self) -> bool {
-        self.held.load(Ordering::Relaxed) && self.expires() > Instant::now()
+        self.held.load(Ordering::Relaxed) && !self.has_expired(self.clock.now())
     }
 
-    fn expires(&self) -> Instant {
+    fn has_expired(&self, now: Moment) -> bool {
+        self.expires().is_some_and(|expires| expires <= now)
+    }
+
+    fn expires(&self) -> Option<Moment> {
         *self.expires.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn renew(&self, expires: Instant) {
-        *self.expires.lock().unwrap_or_else(PoisonError::into_inner) = expires;
+    fn renew(&self, expires: Moment) {
+        *self.expires.lock().unwrap_or_else(PoisonError::into_inner) = Some(expires);
     }
 
     fn lose(&self) {
@@ -267,16 +303,16 @@ async fn beat(heart: Weak<Heart>) {
     // A renewal that hangs must not hold up the others.
     let mut renewals = FuturesUnordered::new();
     loop {
-        let (wake, changed) = {
+        let (wake, changed, clock) = {
             let Some(heart) = heart.upgrade() else { return };
-            for batch in heart.due(Instant::now()).chunks(BATCH) {
+            for batch in heart.due(heart.now()).chunks(BATCH) {
                 renewals.push(heart.clone().renew(batch.to_vec()));
             }
-            (heart.wake(), heart.changed.clone())
+            (heart.wake(), heart.changed.clone(), heart.clock.clone())
         };
         let turn = async {
             match wake {
-                Some(wake) => tokio::time::sleep_until(wake).await,
+                Some(wake) => clock.sleep_until(wake).await,
                 None => std::future::pending().await,
             }
         };
@@ -290,6 +326,10 @@ async fn beat(heart: Weak<Heart>) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicU64;
+
+    use tokio::time::Instant;
+
     use super::*;
     use crate::queue::pretended::{Pretended, message};
 
@@ -299,7 +339,7 @@ mod tests {
     async fn no_renewal_goes_beyond_what_the_queue_lends_for() {
         let (queue, start) = (Pretended::default(), Instant::now());
         let heart = Heart::start(Arc::new(queue.clone()), VISIBILITY);
-        let beat = heart.hold(&message("m"), start);
+        let beat = heart.hold(&message("m"), heart.now());
         beat.lost().await;
         let lost = start.elapsed();
         assert!(lost <= CEILING && lost > CEILING - VISIBILITY, "lost after {lost:?}");
@@ -314,12 +354,72 @@ mod tests {
         let queue = Pretended::default();
         let heart = Heart::start(Arc::new(queue.clone()), VISIBILITY);
         let start = Instant::now();
-        let beats: Vec<Beat> = (0..10).map(|index| heart.hold(&message(&format!("m{index}")), start)).collect();
+        let beats: Vec<Beat> = (0..10).map(|index| heart.hold(&message(&format!("m{index}")), heart.now())).collect();
         tokio::time::sleep(VISIBILITY * 10).await;
         assert!(beats.iter().all(|beat| beat.lease().is_held()));
         let renewals = queue.renewed();
         // A third of the timeout apart, so thirty rounds; a few more, for not all have one rhythm.
         assert!(renewals.len() <= 60, "{} requests for ten messages", renewals.len());
         assert!(renewals[0].0 < start + VISIBILITY / 3, "there is no jitter");
+    }
+
+    /// A heart of a machine that can be suspended for some seconds.
+    fn suspendable(queue: &Pretended) -> (Arc<Heart>, impl Fn(Duration)) {
+        let slept = Arc::new(AtomicU64::new(0));
+        let told = slept.clone();
+        let clock = Clock::with(move || Duration::from_secs(told.load(Ordering::Relaxed)));
+        let suspend = move |time: Duration| {
+            slept.fetch_add(time.as_secs(), Ordering::Relaxed);
+        };
+        (Heart::start_by(clock, Arc::new(queue.clone()), VISIBILITY), suspend)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_ends_while_the_machine_is_suspended_and_no_renewal_revives_it() {
+        let queue = Pretended::default();
+        let (heart, suspend) = suspendable(&queue);
+        let beat = heart.hold(&message("m"), heart.now());
+        let lease = beat.lease();
+        tokio::time::sleep(VISIBILITY * 3).await;
+        assert!(lease.is_held());
+        suspend(VISIBILITY);
+        assert!(!lease.is_held(), "before anything else is noticed");
+        let (resumed, renewals) = (Instant::now(), queue.renewed().len());
+        beat.lost().await;
+        assert!(resumed.elapsed() <= VISIBILITY / 12, "noticed after {:?}", resumed.elapsed());
+        tokio::time::sleep(VISIBILITY * 3).await;
+        assert!(!lease.is_held());
+        assert_eq!(queue.renewed().len(), renewals, "somebody else may have the message");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_that_is_answered_after_the_lease_had_ended_does_not_revive_it() {
+        const ANSWER: Duration = Duration::from_secs(10);
+        let queue = Pretended::slow(ANSWER);
+        let (heart, suspend) = suspendable(&queue);
+        let beat = heart.hold(&message("m"), heart.now());
+        while queue.renewed().is_empty() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        // Nobody knows whether the request went out before the machine stood still or after.
+        tokio::time::sleep(ANSWER - Duration::from_secs(1)).await;
+        suspend(VISIBILITY - Duration::from_secs(15));
+        assert!(!beat.lease().is_held());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(!beat.lease().is_held());
+        beat.lost().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_suspension_that_a_lease_outlasts_costs_nothing() {
+        let queue = Pretended::default();
+        let (heart, suspend) = suspendable(&queue);
+        let beat = heart.hold(&message("m"), heart.now());
+        // Counted without the suspensions, each renewal would come after the lease's end.
+        for _ in 0..20 {
+            suspend(Duration::from_secs(18));
+            tokio::time::sleep(Duration::from_secs(6)).await;
+            assert!(beat.lease().is_held());
+        }
     }
 }

@@ -16,6 +16,8 @@ type Requests = Arc<Mutex<Vec<(Instant, usize)>>>;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pretended {
     is_fifo: bool,
+    /// How long it takes to answer.
+    takes: Duration,
     renewed: Requests,
     deleted: Requests,
 }
@@ -23,6 +25,10 @@ pub(super) struct Pretended {
 impl Pretended {
     pub(super) fn fifo() -> Pretended {
         Pretended { is_fifo: true, ..Pretended::default() }
+    }
+
+    pub(super) fn slow(takes: Duration) -> Pretended {
+        Pretended { takes, ..Pretended::default() }
     }
 
     pub(super) fn renewed(&self) -> Vec<(Instant, usize)> {
@@ -34,9 +40,17 @@ impl Pretended {
     }
 }
 
-fn enter(requests: &Requests, handles: &[String]) -> BoxFuture<'static, Result<Vec<Refused>, QueueError>> {
+type Answer = BoxFuture<'static, Result<Vec<Refused>, QueueError>>;
+
+fn enter(requests: &Requests, handles: &[String], takes: Duration) -> Answer {
     requests.lock().expect("nobody panics with it").push((Instant::now(), handles.len()));
-    async { Ok(Vec::new()) }.boxed()
+    async move {
+        if !takes.is_zero() {
+            tokio::time::sleep(takes).await;
+        }
+        Ok(Vec::new())
+    }
+    .boxed()
 }
 
 impl Queue for Pretended {
@@ -49,7 +63,7 @@ impl Queue for Pretended {
     }
 
     fn extend<'a>(&'a self, handles: &'a [String], _: Duration) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>> {
-        enter(&self.renewed, handles)
+        enter(&self.renewed, handles, self.takes)
     }
 
     fn release<'a>(&'a self, _: &'a str, _: Duration) -> BoxFuture<'a, Result<(), QueueError>> {
@@ -57,7 +71,7 @@ impl Queue for Pretended {
     }
 
     fn delete<'a>(&'a self, handles: &'a [String]) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>> {
-        enter(&self.deleted, handles)
+        enter(&self.deleted, handles, self.takes)
     }
 
     fn send<'a>(&'a self, _: &'a [Outgoing]) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>> {
