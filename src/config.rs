@@ -62,6 +62,8 @@ pub struct QueueConfig {
     pub wait_time_s: u64,
     /// Whether a copy of what is no job goes to the incoming queue's dead-letter queue.
     pub copy_unparsable: bool,
+    /// Whether workers answer what SQS moved to the incoming queue's dead-letter queue and nobody answered.
+    pub answer_dead_letters: bool,
 }
 
 /// One of the queues that jobs come from.
@@ -99,6 +101,8 @@ pub struct WorkerConfig {
     pub minimum_free_bytes: u64,
     /// The same for inodes.
     pub minimum_free_inodes: u64,
+    /// The languages that jobs may name; empty: all that there are.
+    pub languages: Vec<String>,
 }
 
 /// The engine, and what containers get from it.

@@ -145,8 +145,10 @@ struct Run<'a> {
 
 /// A sandbox with the job's files in it, compiled where there is something to compile.
 struct Ready {
-    /// `None` when the compile step failed, or its tests need other sandboxes.
+    /// `None` when the compile step failed, its tests need other sandboxes, or the job's files had no room.
     sandbox: Option<Sandbox>,
+    /// The memory in which the job's files had no room, in bytes; 0 where they had.
+    no_room_in: u64,
     compile: Option<StepResult>,
     compile_took: Duration,
     /// What the compile step made, where other sandboxes need it or later jobs may.
@@ -169,6 +171,7 @@ impl Run<'_> {
         let need = Need {
             image: self.image.clone(),
             memory_bytes: limits.memory_bytes,
+            most_memory_bytes: self.plan.most_memory_bytes(limits),
             processes: limits.processes,
             disk_bytes: limits.disk_bytes,
             labels: self.labels.clone(),
@@ -183,27 +186,26 @@ impl Run<'_> {
             return Box::pin(self.compile_once(permit, command, budget)).await;
         }
         let mut sandbox = self.fresh(permit, self.plan.first_limits()).await?;
-        self.write_files(&mut sandbox).await?;
-        steps::passed!("files sent");
-        self.witness.begin();
-        let restore = self.keep_files(&mut sandbox).await?;
-        Ok(Ready {
-            confinement: sandbox.confinement().clone(),
-            sandbox: Some(sandbox),
-            compile: None,
-            compile_took: Duration::ZERO,
-            archive: None,
-            restore,
-        })
+        let confinement = sandbox.confinement().clone();
+        let restore = self.move_in(&mut sandbox).await?;
+        let (sandbox, no_room_in) = match restore {
+            Some(_) => (Some(sandbox), 0),
+            None => (None, sandbox.memory_bytes()),
+        };
+        let restore = restore.unwrap_or(Restore::No);
+        Ok(Ready { sandbox, no_room_in, compile: None, compile_took: Duration::ZERO, archive: None, restore, confinement })
     }
 
-    /// Keeps the job's files for every test that a sandbox may serve.
-    async fn keep_files(&self, sandbox: &mut Sandbox) -> Result<Restore, SandboxError> {
-        if !self.shares_sandboxes() {
-            return Ok(Restore::No);
+    /// Puts the job's files into a sandbox, and keeps them for every test that it may serve. What a test finds there; `None`
+    /// when they have no room in its memory, which is then used up.
+    async fn move_in(&self, sandbox: &mut Sandbox) -> Result<Option<Restore>, SandboxError> {
+        if !self.write_files(sandbox).await? {
+            return Ok(None);
         }
-        sandbox.snapshot().await?;
-        Ok(Restore::Keep)
+        if !self.shares_sandboxes() {
+            return Ok(Some(Restore::No));
+        }
+        Ok(sandbox.snapshot().await?.map(|_| Restore::Keep))
     }
 
     /// What a test finds where there is a snapshot, made here or loaded.
@@ -227,10 +229,15 @@ impl Run<'_> {
             && (self.plan.isolation == Isolation::Test || !same_disk || !same && !self.sandboxes.can_resize())
     }
 
-    async fn write_files(&self, sandbox: &mut Sandbox) -> Result<(), SandboxError> {
+    /// As [`Sandbox::write_file`], with all of them. The programs begin when they are sent.
+    async fn write_files(&self, sandbox: &mut Sandbox) -> Result<bool, SandboxError> {
         for file in &self.plan.files {
-            sandbox.write_file(&file.path, file.executable, &file.content).await?;
+            if !sandbox.write_file(&file.path, file.executable, &file.content).await? {
+                return Ok(false);
+            }
         }
-        Ok(())
+        steps::passed!("files sent");
+        self.witness.begin();
+        Ok(true)
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Alive and ready are two questions. *Alive* asks whether the process does its work: the queue has answered a receive
 //! lately while there was reason to ask, and the runtime gets to its tasks. Whoever isn't alive should be restarted.
-//! *Ready* asks whether it takes jobs: not one that drains, whose engine fails or whose disk is full. Whoever isn't ready
-//! is left in peace.
+//! *Ready* asks whether it takes jobs: not one that drains, whose engine fails, whose disk is full, or to whom something is away
+//! that it needs. Whoever isn't ready is left in peace.
 
 pub mod server;
 
@@ -20,14 +20,31 @@ pub enum Condition {
     Intake,
     /// The engine's breaker is closed.
     Engine,
+    /// The engine has every image that the configuration names.
+    Images,
     /// There is room where the engine keeps its data.
     Disk,
     /// The incoming queue answered when it was last asked.
     Queue,
+    /// Results can be published.
+    Outgoing,
+    /// Answered messages can be deleted.
+    Deletions,
+    /// Jobs and data can be read from S3, where that is used.
+    Store,
 }
 
 impl Condition {
-    pub const ALL: [Condition; 4] = [Condition::Intake, Condition::Engine, Condition::Disk, Condition::Queue];
+    pub const ALL: [Condition; 8] = [
+        Condition::Intake,
+        Condition::Engine,
+        Condition::Images,
+        Condition::Disk,
+        Condition::Queue,
+        Condition::Outgoing,
+        Condition::Deletions,
+        Condition::Store,
+    ];
 }
 
 /// The state of one condition, as `/readyz` shows it.
@@ -66,7 +83,7 @@ pub struct Health(Arc<Mutex<Inner>>);
 
 #[derive(Debug)]
 struct Inner {
-    states: [State; 4],
+    states: [State; Condition::ALL.len()],
     /// Since when the queue has been asked without an answer; `None` while there is no reason to ask it.
     unanswered_since: Option<Instant>,
     /// How long that may last.

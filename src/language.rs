@@ -128,6 +128,13 @@ impl Languages {
         self.0.values_mut()
     }
 
+    /// Those of these names; all of them where no name is given.
+    #[must_use]
+    pub fn only(&self, names: &[String]) -> Languages {
+        let is_meant = |name: &String| names.is_empty() || names.contains(name);
+        Languages(self.0.iter().filter(|(name, _)| is_meant(name)).map(|(name, one)| (name.clone(), one.clone())).collect())
+    }
+
     pub fn len(&self) -> usize {
         self.0.len()
     }

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! queue: receive ─ Delivery ─► parse ─ Job ─► plan ─ Plan ─► sandbox: acquire ─ Sandbox ─► execute ─ Evidence ─►
-//! judge ─ Verdict ─► report ─ Report ─► queue: publish ─► acknowledge     (the heartbeat runs beside it)
+//! judge ─ Verdict ─► report ─ Report ─► queue: publish ─► delete     (the heartbeat runs beside it)
 //! ```
 //!
 //! Dependencies point one way: commands → worker → pipeline → edges (queue, sandbox, config) → vocabulary.

@@ -2,6 +2,8 @@
 //!
 //! Pure: the policy comes in, a [`Plan`] or a [`Rejection`] goes out. Behind it nothing of a job is optional any more.
 
+mod room;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -25,6 +27,13 @@ pub struct Policy {
     pub limits: LimitsPolicy,
     /// The longest that all steps of a job may take together, in milliseconds.
     pub job_wall_ms: u64,
+}
+
+impl Policy {
+    /// The references of all images that jobs may run in.
+    pub fn images(&self) -> impl Iterator<Item = &str> {
+        self.languages.iter().map(|language| language.image.as_str()).chain(self.images.iter().map(String::as_str))
+    }
 }
 
 /// One program to run, ready for a sandbox.
@@ -80,9 +89,6 @@ pub struct Plan {
     pub wall_ms: u64,
 }
 
-/// What the agent and the kernel's own bookkeeping take of a sandbox's memory while a job's files are put in place.
-pub(crate) const OVERHEAD_BYTES: u64 = 4 << 20;
-
 /// What the commands of all tests may take together. Placeholders, and arguments and variables that every test repeats,
 /// would make gigabytes of a message of a few kilobytes.
 const MAX_COMMANDS_BYTES: usize = 16 << 20;
@@ -90,9 +96,6 @@ const MAX_COMMANDS_BYTES: usize = 16 << 20;
 /// The longest that any operator may let a job take: a message can be held for 12 hours from its receive (SQS's
 /// `ChangeMessageVisibility`), and an hour of them is for waiting for memory, starting sandboxes and publishing.
 pub(crate) const LONGEST_MS: u64 = 11 * 3_600_000;
-
-/// tmpfs keeps whole pages.
-const PAGE_BYTES: u64 = 4096;
 
 /// The environment that every program sees, before the language's and the job's own variables.
 const ENVIRONMENT: [(&str, &str); 4] = [
@@ -178,7 +181,7 @@ impl Plan {
             run_limits,
             wall_ms: policy.job_wall_ms,
         };
-        plan.check_fit()?;
+        room::check(&plan)?;
         Ok(plan)
     }
 
@@ -190,35 +193,17 @@ impl Plan {
         }
     }
 
+    /// The most memory that a sandbox gets which begins with these limits, in bytes: of the tests that share it, later ones may
+    /// have more.
+    pub fn most_memory_bytes(&self, first: &Limits) -> u64 {
+        let sharing = self.tests.iter().filter(|_| self.isolation == Isolation::Job);
+        sharing.map(|test| test.command.limits.memory_bytes).fold(first.memory_bytes, u64::max)
+    }
+
     /// The longest that the job's programs may take together, in milliseconds.
     pub fn longest_ms(&self) -> u64 {
         let compile = self.compile.as_ref().map_or(0, |command| command.limits.wall_time_ms);
         compile.saturating_add(longest_ms(&self.tests)).min(self.wall_ms)
-    }
-
-    /// A job whose own files fill its disk or its memory would fail in the sandbox as if that were our doing.
-    fn check_fit(&self) -> Result<(), Rejection> {
-        let files: u64 = self.files.iter().map(|file| (file.content.len() as u64).next_multiple_of(PAGE_BYTES)).sum();
-        let run = ("limits.disk_bytes", self.run_limits.disk_bytes);
-        let compile = self.compile.iter().map(|command| ("compile_limits.disk_bytes", command.limits.disk_bytes));
-        if let Some((field, room)) = [run].into_iter().chain(compile).find(|(_, room)| files > *room) {
-            return Err(Rejection::new(field, format!("is {room}, but the job's files take {files} bytes")));
-        }
-        // The workspace, and a second copy of it to restore from where there are several tests.
-        let kept = if self.tests.len() > 1 { 2 * files } else { files };
-        for (index, test) in self.tests.iter().enumerate() {
-            let needed = kept + test.stdin.len() as u64 + OVERHEAD_BYTES;
-            if needed > test.command.limits.memory_bytes {
-                return Err(Rejection::new(
-                    "limits.memory_bytes",
-                    format!(
-                        "is {}, but the job's files and the stdin of tests[{index}] alone take {needed} bytes",
-                        test.command.limits.memory_bytes
-                    ),
-                ));
-            }
-        }
-        Ok(())
     }
 }
 

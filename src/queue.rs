@@ -1,12 +1,12 @@
 //! The two queues: jobs come in from one, results go out to the other.
 //!
 //! ```text
-//! Inbox::receive ─► Delivery ─┬─ acknowledge   the result is published: delete the message
+//! Inbox::receive ─► Delivery ─┬─ delete        its result is published; tried until the queue says that it is done
 //!                             ├─ release       visible again, now or after a delay
 //!                             └─ (dropped)     abandoned: the visibility timeout decides
 //! ```
 //!
-//! A delivery ends exactly once, because each way takes it by value. From receive to its end its visibility timeout is
+//! From receive to its end a delivery's visibility timeout is
 //! renewed by the [`heartbeat`]; when that fails for too long the lease is lost, which [`Delivery::lease_lost`] tells.
 //! [`Queue`] is what all of it asks of a queue; `sqs` answers that. It and `letter`, which
 //! moves dead letters, are the only places here that name the AWS SDK.
@@ -15,25 +15,28 @@ mod batch;
 mod clock;
 pub mod dead_letters;
 mod deletions;
+mod flights;
 mod heartbeat;
 pub mod letter;
+mod message_size;
 mod outbox;
 #[cfg(test)]
 mod pretended;
+mod redrive;
 mod service;
 mod shares;
 pub mod sources;
 mod sqs;
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use dead_letters::DeadLetters;
 use deletions::Deletions;
 use heartbeat::{Beat, Heart};
 pub use heartbeat::Lease;
 pub use outbox::{Outbox, Reply};
-pub use service::{Outgoing, Queue, QueueError, Refused};
+pub use redrive::{Duties, Redrive};
+pub use service::{Letters, Outgoing, Queue, QueueError, Refused};
 pub use sqs::{ANSWER, Attributes, Sqs};
 
 use crate::crash;
@@ -47,8 +50,8 @@ pub struct Inbox {
     heart: Arc<Heart>,
     deletions: Deletions,
     wait: Duration,
-    max_receive_count: Option<u64>,
-    dead_letters: Option<DeadLetters>,
+    duties: Duties,
+    redrive: Arc<RwLock<Redrive>>,
 }
 
 /// How many results or deletions may wait before whoever brings more waits as well. Above any number of slots.
@@ -90,13 +93,28 @@ impl Inbox {
         let wait = wait.min(visibility / 3);
         let heart = Heart::start(queue.clone(), visibility);
         let deletions = Deletions::start(queue.clone());
-        Inbox { queue, heart, deletions, wait, max_receive_count: None, dead_letters: None }
+        Inbox { queue, heart, deletions, wait, duties: Duties::default(), redrive: Arc::default() }
     }
 
-    /// With what the queue's redrive policy says: after how many receipts a message is moved away, and the queue where
-    /// copies of what is no job go, where there are to be any.
-    pub fn with_redrive(self, max_receive_count: Option<u64>, dead_letters: Option<DeadLetters>) -> Inbox {
-        Inbox { max_receive_count, dead_letters, ..self }
+    /// With this to be done for its dead-letter queue, where it has one. [`Inbox::look_again`] finds that.
+    pub fn with_duties(self, duties: Duties) -> Inbox {
+        Inbox { duties, ..self }
+    }
+
+    /// Reads the queue's attributes, and from now on goes by the redrive policy that they tell.
+    ///
+    /// # Errors
+    /// When the queue can't be asked; all stays as it was.
+    pub async fn look_again(&self) -> Result<Attributes, QueueError> {
+        let attributes = self.queue.attributes().await?;
+        let redrive = self.redrive().renewed(self.queue.as_ref(), &attributes, &self.duties).await;
+        *self.redrive.write().unwrap_or_else(PoisonError::into_inner) = redrive;
+        Ok(attributes)
+    }
+
+    /// The redrive policy as it was read last.
+    pub fn redrive(&self) -> Redrive {
+        self.redrive.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn url(&self) -> &str {
@@ -138,7 +156,7 @@ impl Inbox {
         self.heart.holds_any()
     }
 
-    /// Waits until everything that was acknowledged is deleted.
+    /// Waits until every deletion that was begun is tried.
     pub async fn close(&self) {
         self.deletions.close().await;
     }
@@ -160,33 +178,26 @@ impl Delivery {
         self.inbox.url()
     }
 
-    /// After how many receipts the queue moves the message to its dead-letter queue; `None` where it has none.
-    pub fn max_receive_count(&self) -> Option<u64> {
-        self.inbox.max_receive_count
+    /// What becomes of it after too many receipts.
+    pub fn redrive(&self) -> Redrive {
+        self.inbox.redrive()
     }
 
-    /// Sends a copy to the dead-letter queue, where there is one. That it fails is logged and changes nothing.
-    pub async fn copy_to_dead_letters(&self, reason: &str) {
-        if let Some(dead_letters) = &self.inbox.dead_letters {
-            dead_letters.copy(&self.message, reason).await;
-        }
-    }
-
-    /// Deletes the message: its result is published. A deletion that fails for good means a second result, not a lost one.
-    pub async fn acknowledge(self) {
-        let Delivery { message, beat, inbox } = self;
-        inbox.deletions.delete(message).await;
-        // Only now: a heartbeat that stopped before could let the message reappear while its deletion waits.
-        drop(beat);
+    /// Deletes the message, in one try: its result is published. The heartbeat goes on until the delivery is dropped, or the
+    /// message could reappear while its deletion waits.
+    ///
+    /// # Errors
+    /// When the queue refused, or didn't say that it is done. It may be done all the same.
+    pub async fn delete(&self) -> Result<(), QueueError> {
+        self.inbox.deletions.delete(self.message.receipt_handle.clone()).await
     }
 
     /// Gives the message back, to be handed out again after `delay`.
-    pub async fn release(self, delay: Duration) {
-        let Delivery { message, beat, inbox } = self;
+    pub async fn release(&self, delay: Duration) {
         // First the heartbeat, or a late one would undo the delay.
-        drop(beat);
-        if let Err(error) = inbox.queue.release(&message.receipt_handle, delay).await {
-            tracing::warn!(message.id, %error, "a message could not be given back; it reappears when its visibility timeout ends");
+        self.beat.stop();
+        if let Err(error) = self.inbox.queue.release(&self.message.receipt_handle, delay).await {
+            tracing::warn!(self.message.id, %error, "a message could not be given back; it reappears when its visibility timeout ends");
         }
     }
 }

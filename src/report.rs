@@ -92,6 +92,15 @@ pub struct Report {
     pub metadata: Option<Box<RawValue>>,
 }
 
+impl Report {
+    /// Bytes of all streams that are kept in it.
+    pub fn stream_bytes(&self) -> usize {
+        let steps = self.compile.iter().chain(self.tests.iter().map(|test| &test.step));
+        let streams = steps.flat_map(|step| [&step.stdout, &step.stdout_base64, &step.stderr, &step.stderr_base64]);
+        streams.flatten().map(String::len).sum()
+    }
+}
+
 /// One step as it was measured. Streams come as `stdout` when valid UTF-8, else as `stdout_base64`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct StepReport {

@@ -4,8 +4,8 @@
 //! with its agent. Each runs in a [`slots::Slot`] (a permit, a uid, a CPU set), which it keeps until the engine has said
 //! that the container is gone, so that no two live containers ever share one.
 //!
-//! Every error here is ours. What a program does to its own sandbox, up to killing its supervisor, isn't an error but
-//! [`StepOutcome::Broken`].
+//! Every error here is ours. What a job does to its own sandbox, from files that fill its memory to killing its supervisor,
+//! isn't an error but [`Broken`].
 
 mod about;
 pub mod agent;
@@ -18,6 +18,7 @@ mod janitor;
 mod live;
 mod owned;
 mod pool;
+mod probe;
 mod room;
 pub mod seccomp;
 mod settings;
@@ -34,7 +35,7 @@ pub(crate) use about::recorded;
 pub use about::{EngineFacts, RuntimeFacts};
 pub use engine::{Engine, EngineError};
 pub use error::SandboxError;
-pub use live::{Resized, Sandbox, StepOutcome};
+pub use live::{Broken, Resized, Sandbox, StepOutcome};
 pub use pool::{PoolFigures, WAITING_BYTES};
 pub use room::NoRoom;
 pub use settings::{Patience, PoolSettings, Settings, Watermarks};
@@ -62,6 +63,8 @@ const IMAGE_NAMES_HOLD: Duration = Duration::from_secs(5);
 pub struct Need {
     pub image: ImageReport,
     pub memory_bytes: u64,
+    /// What it may be given later, and so has to be free of the memory for all sandboxes.
+    pub most_memory_bytes: u64,
     pub processes: u64,
     pub disk_bytes: u64,
     /// Becomes the container's labels.
@@ -182,6 +185,26 @@ impl Sandboxes {
     /// When it doesn't.
     pub async fn ping(&self) -> Result<(), SandboxError> {
         Ok(self.0.engine.ping().await?)
+    }
+
+    /// How many sandboxes run side by side.
+    pub fn slots(&self) -> usize {
+        self.0.settings.slots
+    }
+
+    /// Whether a sandbox of our own starts and its agent answers: whoever sends jobs has no say in that. Where no slot is free
+    /// jobs run, which is as good.
+    ///
+    /// # Errors
+    /// What is in the way.
+    pub async fn probe(&self) -> Result<(), SandboxError> {
+        probe::probe(self).await
+    }
+
+    /// What is wrong with those of these images that jobs can't run in. They are looked at once a minute, and when a job has found
+    /// one missing.
+    pub async fn missing_images(&self, references: impl Iterator<Item = &str>) -> Vec<SandboxError> {
+        self.0.images.missing(&self.0.engine, references).await
     }
 
     /// Whether the engine's disk has room for more sandboxes; to be asked before a job is taken. What can't be found out is

@@ -1,12 +1,13 @@
 //! Stopping, as a protocol with two tokens: first no new work, then no work at all; between them a deadline.
 //!
 //! ```text
-//! SIGTERM, SIGINT ──────┐                  ┌─ intake: nothing new
-//! Spot interruption ────┼─► drain(why) ────┼─ each job asks whether it still fits (firm reasons only)
-//! rebalance, scale-in ──┘                  └─ abort at the deadline, or at a second signal
+//! SIGTERM, SIGINT, SIGQUIT ─┐                  ┌─ intake: nothing new
+//! Spot interruption ────────┼─► drain(why) ────┼─ each job asks whether it still fits (firm reasons only)
+//! rebalance, scale-in ──────┘                  └─ abort at the deadline, or at a second signal ─► over, soon after
 //! ```
 //!
-//! Several reasons may come, in any order: the earliest deadline holds, and none is ever put off by a later one.
+//! Several reasons may come, in any order: the earliest deadline holds, and none is ever put off by a later one. An abort gives back
+//! what runs, by calls that may hang; so there is an end that waits for none of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +17,21 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Cancelled one after the other; `abort` never without `intake`.
+/// From a second signal to the end, whatever hangs. People expect two seconds; the process takes a moment to end itself.
+const AFTER_A_SIGNAL: Duration = Duration::from_millis(1_500);
+
+/// From the end of the grace period to the end, whatever hangs: within what service managers leave.
+const AFTER_THE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Cancelled one after the other; none without those before it.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     /// Take nothing new; finish what runs.
     pub intake: CancellationToken,
     /// Kill what runs and give it back, now.
     pub abort: CancellationToken,
+    /// Wait for nothing any more.
+    pub over: CancellationToken,
     drain: Arc<watch::Sender<Option<Drain>>>,
 }
 
@@ -54,21 +63,38 @@ enum Change {
 }
 
 impl Shutdown {
-    /// Listens for SIGTERM and SIGINT: the first stops intake and starts the grace period, a second one (or the end of
-    /// the grace period) aborts.
+    /// Listens for SIGTERM, SIGINT and SIGQUIT: the first stops intake and starts the grace period, a second one (or the end of
+    /// the grace period) aborts. SIGHUP, SIGUSR1 and SIGUSR2, which would end the process on the spot, change nothing.
     ///
     /// # Errors
     /// When the handlers can't be installed.
     pub fn on_signals(grace_period: Duration) -> std::io::Result<Shutdown> {
         let shutdown = Shutdown::default();
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut stops = Signals::listen(&[
+            ("SIGTERM", SignalKind::terminate()),
+            ("SIGINT", SignalKind::interrupt()),
+            ("SIGQUIT", SignalKind::quit()),
+        ])?;
+        let mut others = Signals::listen(&[
+            ("SIGHUP", SignalKind::hangup()),
+            ("SIGUSR1", SignalKind::user_defined1()),
+            ("SIGUSR2", SignalKind::user_defined2()),
+        ])?;
         let tokens = shutdown.clone();
         tokio::spawn(async move {
-            let why = either(&mut terminate, &mut interrupt).await.to_owned();
+            let why = stops.next().await.to_owned();
             tokens.drain(&Reason { why, until: Instant::now() + grace_period, firm: false });
-            either(&mut terminate, &mut interrupt).await;
-            tokens.give_up("a second signal came");
+            stops.next().await;
+            tokens.give_up("a second signal came", AFTER_A_SIGNAL);
+        });
+        tokio::spawn(async move {
+            loop {
+                let signal = others.next().await;
+                tracing::info!(
+                    signal,
+                    "this signal changes nothing; the configuration is read at the start, and SIGTERM stops the worker"
+                );
+            }
         });
         Ok(shutdown)
     }
@@ -122,18 +148,23 @@ impl Shutdown {
             let Some(Drain { until, .. }) = *drain.borrow_and_update() else { return };
             tokio::select! {
                 () = self.abort.cancelled() => return,
-                () = tokio::time::sleep_until(until) => return self.give_up("the time is over"),
+                () = tokio::time::sleep_until(until) => return self.give_up("the time is over", AFTER_THE_DEADLINE),
                 _ = drain.changed() => {}
             }
         }
     }
 
-    fn give_up(&self, why: &str) {
+    fn give_up(&self, why: &str, longest: Duration) {
         if !self.abort.is_cancelled() {
             tracing::warn!(why, "giving back the jobs that still run");
         }
         self.intake.cancel();
         self.abort.cancel();
+        let over = self.over.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(longest).await;
+            over.cancel();
+        });
     }
 }
 
@@ -155,10 +186,23 @@ fn take_in(drain: &mut Option<Drain>, reason: &Reason) -> Change {
     }
 }
 
-async fn either(terminate: &mut Signal, interrupt: &mut Signal) -> &'static str {
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+/// Signals that mean the same here.
+struct Signals(Vec<(&'static str, Signal)>);
+
+impl Signals {
+    fn listen(kinds: &[(&'static str, SignalKind)]) -> std::io::Result<Signals> {
+        kinds.iter().map(|(name, kind)| Ok((*name, signal(*kind)?))).collect::<std::io::Result<_>>().map(Signals)
+    }
+
+    /// The name of the next one that comes.
+    async fn next(&mut self) -> &'static str {
+        let each = self.0.iter_mut().map(|(name, signal)| {
+            Box::pin(async move {
+                signal.recv().await;
+                *name
+            })
+        });
+        futures_util::future::select_all(each).await.0
     }
 }
 

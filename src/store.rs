@@ -95,4 +95,15 @@ impl Store {
             settings,
         })
     }
+
+    /// Whether S3 does what it failed to do last.
+    ///
+    /// # Errors
+    /// That it fails again.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        match &self.client {
+            Some(client) => client.probe().await,
+            None => Ok(()),
+        }
+    }
 }

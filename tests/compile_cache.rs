@@ -306,7 +306,7 @@ async fn a_program_that_breaks_its_sandbox_gets_another_with_what_was_compiled()
         let job = c(source, more());
         let (report, ()) = tokio::join!(lab.run(&job), killer);
         assert_eq!(is_cached(&report), expected, "{report:#}");
-        assert_eq!(of_test(&report, "1")["reason"], "sandbox", "{report:#}");
+        assert_eq!(of_test(&report, "1")["verdict"], "memory_limit", "{report:#}");
         assert_eq!(of_test(&report, "2")["verdict"], "completed", "{report:#}");
         support::engine::gone(&lab.worker).await;
     }

@@ -55,6 +55,7 @@ fn whatever_is_counted_is_on_the_page() {
     metrics::breaker(true);
     metrics::queue_request(QueueRequest::Extend);
     metrics::disk_free(1 << 40, 1 << 20);
+    metrics::log_line_lost();
     metrics::drained(Duration::from_millis(1_500));
     let page = Page::read(&metrics::all().prometheus());
     for row in TABLE.iter().filter(|row| !matches!(row.kind, Kind::Histogram(_)) && row.name != "caisson_jobs_total") {
@@ -105,8 +106,8 @@ async fn the_three_paths_answer_and_nothing_else_does() {
     assert_eq!((answer.status, &body["ok"]), (503, &Value::Bool(false)));
     let conditions = body["conditions"].as_array().expect("all of them");
     let names: Vec<&str> = conditions.iter().filter_map(|it| it["condition"].as_str()).collect();
-    assert_eq!(names, ["intake", "engine", "disk", "queue"]);
-    assert_eq!((&conditions[2]["ok"], &conditions[2]["reason"]), (&Value::Bool(false), &"12 bytes are free".into()));
+    assert_eq!(names, ["intake", "engine", "images", "disk", "queue", "outgoing", "deletions", "store"]);
+    assert_eq!((&conditions[3]["ok"], &conditions[3]["reason"]), (&Value::Bool(false), &"12 bytes are free".into()));
     assert!(conditions.iter().all(|it| it["since"].as_str().is_some_and(|at| at.parse::<jiff::Timestamp>().is_ok())));
 
     for path in ["/", "/healthz/", "/metrics/../healthz", "/favicon.ico"] {

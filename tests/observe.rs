@@ -248,7 +248,7 @@ async fn a_queue_that_never_answers_ends_health_and_its_return_brings_it_back_an
     })
     .await;
     let body: Value = serde_json::from_str(&unready.body).expect("it is JSON");
-    let queue = &body["conditions"][3];
+    let queue = &body["conditions"][4];
     assert_eq!((&queue["condition"], &queue["ok"]), (&json!("queue"), &json!(false)), "{body:#}");
     assert!(queue["reason"].as_str().is_some_and(|reason| reason.contains("receive messages")), "{body:#}");
 

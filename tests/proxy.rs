@@ -3,6 +3,7 @@
 mod support;
 
 use std::io::ErrorKind;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use caisson::sandbox::agent;
@@ -10,13 +11,15 @@ use caisson::sandbox::spec::{Labels, Spec};
 use serde_json::{Value, json};
 use support::chance::Chance;
 use support::hardening::weaknesses;
+use support::proxy::fault::Entry;
 use support::proxy::{ANY, Fault, Proxy};
 use support::{until, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::task::AbortOnDropHandle;
 
-const ANSWER: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nthis is the answer, forty-two bytes long";
+const ANSWER: &str =
+    "HTTP/1.1 200 OK\r\ncontent-length: 40\r\nconnection: close\r\n\r\nthis is the answer, forty-two bytes long";
 
 /// A server that answers every request alike; its address, and how many requests it got.
 async fn server() -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>, AbortOnDropHandle<()>) {
@@ -40,11 +43,74 @@ async fn server() -> (String, std::sync::Arc<std::sync::atomic::AtomicUsize>, Ab
     (address, count, AbortOnDropHandle::new(task))
 }
 
+/// A request as SQS's client makes it.
+fn said(operation: &str, headers: &str, body: &str) -> String {
+    let length = body.len();
+    format!("POST / HTTP/1.1\r\n{headers}X-Amz-Target: AmazonSQS.{operation}\r\nContent-Length: {length}\r\n\r\n{body}")
+}
+
+/// A server that carries batches out, and tells of one message with two attributes; the bodies that it got.
+async fn batches() -> (String, Arc<Mutex<Vec<Value>>>, AbortOnDropHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("there is a free port");
+    let address = listener.local_addr().expect("a listener has an address").to_string();
+    let got = Arc::new(Mutex::new(Vec::new()));
+    let kept = got.clone();
+    let task = tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut request = Vec::new();
+            let body = loop {
+                let text = String::from_utf8_lossy(&request).into_owned();
+                let body = text.split_once("\r\n\r\n").and_then(|(_, body)| serde_json::from_str::<Value>(body).ok());
+                if let Some(body) = body {
+                    break body;
+                }
+                if client.read_buf(&mut request).await.unwrap_or(0) == 0 {
+                    break Value::Null;
+                }
+            };
+            let done: Vec<Value> =
+                body["Entries"].as_array().into_iter().flatten().map(|entry| json!({ "Id": entry["Id"] })).collect();
+            let attributes = json!({ "ApproximateReceiveCount": "3", "SentTimestamp": "1" });
+            let answer = json!({ "Successful": done, "Messages": [{ "MessageId": "m", "Attributes": attributes }] });
+            kept.lock().expect("nobody panics with it").push(body);
+            // Without a length: the end of the connection is the end of the answer.
+            let _ = client.write_all(format!("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n{answer}").as_bytes()).await;
+        }
+    });
+    (address, got, AbortOnDropHandle::new(task))
+}
+
+/// Sends a request over this connection and reads its answer; `None` when there was none.
+async fn ask_over(socket: &mut TcpStream, operation: &str, body: &str) -> Option<(u16, String)> {
+    let talk = async {
+        socket.write_all(said(operation, "", body).as_bytes()).await.ok()?;
+        let mut answer = Vec::new();
+        loop {
+            let text = String::from_utf8_lossy(&answer).into_owned();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("it is framed");
+                if body.len() == length.parse::<usize>().expect("a number") {
+                    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+                    return Some((status.expect("a status"), body.to_owned()));
+                }
+            }
+            if socket.read_buf(&mut answer).await.ok()? == 0 {
+                return None;
+            }
+        }
+    };
+    within(operation, talk).await
+}
+
+async fn connect(proxy: &Proxy) -> TcpStream {
+    let address = proxy.endpoint.trim_start_matches("http://");
+    TcpStream::connect(address).await.expect("the proxy listens")
+}
+
 /// Asks for an operation; what came back, and whether the connection ended in order.
 async fn ask(proxy: &Proxy, operation: &str) -> (String, Result<(), ErrorKind>) {
-    let address = proxy.endpoint.trim_start_matches("http://");
-    let mut socket = TcpStream::connect(address).await.expect("the proxy listens");
-    let request = format!("POST / HTTP/1.1\r\nX-Amz-Target: AmazonSQS.{operation}\r\nContent-Length: 4\r\n\r\nbody");
+    let mut socket = connect(proxy).await;
+    let request = said(operation, "Connection: close\r\n", "body");
     let mut answer = Vec::new();
     let outcome = async {
         socket.write_all(request.as_bytes()).await?;
@@ -92,6 +158,86 @@ async fn each_fault_is_what_its_name_says_and_hits_only_what_it_was_meant_for() 
         assert!(begin.elapsed() >= late, "{fault:?} took {:?}", begin.elapsed());
     }
     assert_eq!((proxy.hits("Bad"), proxy.hits("Good"), proxy.requests("Good")), (8, 0, 2));
+}
+
+#[tokio::test]
+async fn a_connection_carries_many_requests_and_each_has_its_own_luck() {
+    let (address, served, _task) = server().await;
+    let proxy = Proxy::before(address).await;
+    proxy.fail("Bad", Fault::Answered(403), 1);
+    proxy.fail("Worse", Fault::Reset, 1);
+    let mut socket = connect(&proxy).await;
+    let (_, whole) = ANSWER.split_once("\r\n\r\n").expect("it has a head");
+    for (operation, status) in [("Good", 200), ("Bad", 403), ("Good", 200), ("Bad", 200)] {
+        let (found, body) = ask_over(&mut socket, operation, "body").await.expect("the connection is kept");
+        assert_eq!((found, body == whole), (status, status == 200), "{operation}");
+    }
+    assert_eq!(ask_over(&mut socket, "Worse", "body").await, None);
+    assert_eq!((proxy.connections(), served.load(std::sync::atomic::Ordering::SeqCst)), (1, 3));
+}
+
+#[tokio::test]
+async fn what_is_meant_for_one_queue_hits_no_other() {
+    let (address, _got, _task) = batches().await;
+    let proxy = Proxy::before(address).await;
+    proxy.fail("Send@dead", Fault::Answered(403), usize::MAX);
+    let mut socket = connect(&proxy).await;
+    for (queue, status) in [("dead-1", 403), ("results-1", 200), ("jobs-dead", 200)] {
+        let body = json!({ "QueueUrl": format!("http://sqs/1/{queue}") }).to_string();
+        let answer = ask_over(&mut socket, "Send", &body).await.expect("it is answered");
+        assert_eq!(answer.0, status, "{queue}");
+    }
+    assert_eq!((proxy.hits("Send"), proxy.hits("Send@dead"), proxy.requests("Send@results")), (1, 1, 1));
+    proxy.mend("Send@dead");
+    let body = json!({ "QueueUrl": "http://sqs/1/dead-1" }).to_string();
+    assert_eq!(ask_over(&mut socket, "Send", &body).await.map(|(status, _)| status), Some(200));
+}
+
+#[tokio::test]
+async fn a_batch_is_done_in_part_and_its_answer_says_what_it_is_to_say() {
+    let (address, got, _task) = batches().await;
+    let proxy = Proxy::before(address).await;
+    let mut socket = connect(&proxy).await;
+    let body = |count: usize| {
+        let entries: Vec<Value> =
+            (0..count).map(|index| json!({ "Id": format!("{index}"), "MessageBody": "x".repeat(index) })).collect();
+        json!({ "Entries": entries }).to_string()
+    };
+    let ids = |list: &Value| -> Vec<String> {
+        list.as_array().into_iter().flatten().map(|entry| entry["Id"].as_str().expect("an id").to_owned()).collect()
+    };
+    let mut ask = async |fault, count| {
+        proxy.fail("Batch", fault, 1);
+        let (status, answer) = ask_over(&mut socket, "Batch", &body(count)).await.expect("it is answered");
+        assert_eq!(status, 200);
+        let answer: Value = serde_json::from_str(&answer).expect("it is JSON");
+        let done = got.lock().expect("nobody panics with it").pop().map(|body| ids(&body["Entries"]));
+        (done.unwrap_or_default(), ids(&answer["Successful"]), ids(&answer["Failed"]))
+    };
+    let list = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+
+    let each = &[Entry::Done, Entry::Refused("InternalError"), Entry::Forgotten, Entry::Unconfirmed];
+    let found = ask(Fault::Entries(each), 5).await;
+    assert_eq!(found, (list(&["0", "3", "4"]), list(&["0", "4"]), list(&["1"])));
+    let found = ask(Fault::Entries(&[Entry::Refused("AccessDenied")]), 2).await;
+    assert_eq!(found, (list(&[]), list(&[]), list(&["0", "1"])), "the server isn't even asked");
+    let found = ask(Fault::Longest(1), 4).await;
+    assert_eq!(found, (list(&["0", "1"]), list(&["0", "1"]), list(&["2", "3"])));
+    let found = ask(Fault::Longest(9), 2).await;
+    assert_eq!(found, (list(&["0", "1"]), list(&["0", "1"]), list(&[])));
+}
+
+#[tokio::test]
+async fn an_attribute_that_is_to_be_missing_is_and_nothing_else() {
+    let (address, _got, _task) = batches().await;
+    let proxy = Proxy::before(address).await;
+    proxy.fail("Receive", Fault::Without("ApproximateReceiveCount"), 1);
+    let mut socket = connect(&proxy).await;
+    for expected in [json!({ "SentTimestamp": "1" }), json!({ "ApproximateReceiveCount": "3", "SentTimestamp": "1" })] {
+        let (_, answer) = ask_over(&mut socket, "Receive", "{}").await.expect("it is answered");
+        let answer: Value = serde_json::from_str(&answer).expect("it is JSON");
+        assert_eq!(answer["Messages"], json!([{ "MessageId": "m", "Attributes": expected }]));
+    }
 }
 
 #[tokio::test]

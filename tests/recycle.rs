@@ -342,7 +342,7 @@ async fn a_container_whose_agent_was_killed_under_a_program_gets_no_other_job() 
     .await;
     kill_agent(&id).await;
     let report = within("its verdict", running).await.expect("it doesn't panic");
-    assert_eq!(verdict(&report), "runtime_error", "{report:#}");
+    assert_eq!(verdict(&report), "memory_limit", "{report:#}");
     assert!(!where_jobs_run(&lab, 5).await.contains(&id));
     assert!(!containers_of(&lab.worker).await.contains(&id));
     lab.close().await;

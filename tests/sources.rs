@@ -112,7 +112,7 @@ async fn full_queues_share_the_slots_by_weight() {
         for (delivery, permit) in next(&mut intake, &slots).await {
             of_interactive += usize::from(delivery.queue_url() == interactive.url);
             all += 1;
-            delivery.acknowledge().await;
+            delivery.delete().await.expect("it is deleted");
             drop(permit);
         }
     }
@@ -134,7 +134,7 @@ async fn an_idle_queue_with_a_great_weight_holds_nobody_up_and_is_heard_at_once(
     while count < 30 {
         for (delivery, _permit) in next(&mut intake, &slots).await {
             assert_eq!(delivery.queue_url(), batch.url);
-            delivery.acknowledge().await;
+            delivery.delete().await.expect("it is deleted");
             count += 1;
         }
     }
@@ -147,7 +147,7 @@ async fn an_idle_queue_with_a_great_weight_holds_nobody_up_and_is_heard_at_once(
         });
         for (delivery, _permit) in arrived {
             assert_eq!(delivery.queue_url(), queue.url);
-            delivery.acknowledge().await;
+            delivery.delete().await.expect("it is deleted");
         }
     }
 }
@@ -173,7 +173,7 @@ async fn there_are_never_more_messages_than_slots_and_with_one_slot_all_queues_h
             in_flight += queue.counts().await.in_flight;
         }
         assert_eq!(in_flight, 1, "what is held has a slot");
-        delivery.acknowledge().await;
+        delivery.delete().await.expect("it is deleted");
         drop(permit);
     }
     for queue in &queues {
@@ -204,7 +204,7 @@ async fn a_fifo_gives_one_message_of_a_group_at_a_time_and_in_order() {
             continue;
         }
         order.push(delivery.message.body.clone());
-        delivery.acknowledge().await;
+        delivery.delete().await.expect("it is deleted");
     }
     assert_eq!(order, ["0", "1", "2", "3"]);
     intake.close().await;

@@ -273,7 +273,7 @@ async fn a_worker_without_a_store_refuses_pointers_and_references_and_says_what_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_s3_fails_goes_back_unjudged_and_is_answered_when_s3_is_well_again() {
+async fn what_s3_fails_is_kept_unjudged_and_is_answered_on_the_same_receipt_when_s3_is_well_again() {
     let (bucket, cache) = (Bucket::create("data").await, tempfile::tempdir().expect("a folder can be made"));
     let (incoming, outgoing) = queues().await;
     let job = counting(bucket.data("stdin", "k", b"abc").await);
@@ -284,17 +284,17 @@ async fn what_s3_fails_goes_back_unjudged_and_is_answered_when_s3_is_well_again(
     // Once for the body, once for the data that it names.
     for (body, failing) in [(bucket.pointer("job"), "GET"), (job.to_string(), "GET")] {
         proxy.fail(failing, Fault::Refused, usize::MAX);
-        let before = worker.log().matches("given back: we failed").count();
+        let before = worker.log().matches("kept and tried again: we failed").count();
         incoming.send(&body).await;
-        until("the job given back", async || {
-            (worker.log().matches("given back: we failed").count() > before).then_some(())
+        until("a failed try", async || {
+            (worker.log().matches("kept and tried again: we failed").count() > before).then_some(())
         })
         .await;
         assert_eq!(outgoing.counts().await, EMPTY, "nobody is told that the job is bad");
         proxy.heal();
         let answers = outgoing.answers(1).await;
         let report = &answers[0].report;
-        assert_eq!((verdict(report), &report["redelivered"]), ("completed", &json!(true)), "{report:#}");
+        assert_eq!((verdict(report), &report["redelivered"]), ("completed", &json!(false)), "{report:#}");
         assert_eq!(report["tests"][0]["stdout"].as_str().map(str::trim), Some("3"));
         // So that the second job has to fetch the data again.
         for file in cached(cache.path()) {

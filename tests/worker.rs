@@ -228,19 +228,26 @@ async fn what_fails_on_our_side_is_not_judged_but_tried_again() {
 async fn the_last_attempt_that_fails_on_our_side_is_answered_as_such_and_the_message_kept_for_an_operator() {
     let (dead, outgoing) = queues().await;
     let incoming = Queue::create_with_dead_letters("jobs", &dead, 1).await;
-    let image = format!("caisson-test/{}:1", unique("never"));
+    let image = format!("caisson-test/{}:1", unique("vanishes"));
+    docker(&["tag", "caisson/bash", &image]).await;
+    let made = Image(image.clone());
     let files = json!([{ "path": "a", "content": "" }]);
-    let job = json!({ "id": unique("never"), "image": image, "files": files, "run": ["a"] });
-    incoming.send_job(&job).await;
+    let job = json!({ "id": unique("vanishes"), "image": image, "files": files, "run": ["a"] });
     let more = format!("worker.slots = 1\nimages.allow = [\"{image}\"]");
     let worker = Worker::start(&incoming, &outgoing, &more).await;
+    drop(made);
+    incoming.send_job(&job).await;
     let answers = outgoing.answers(1).await;
     dead.becomes(Counts { visible: 1, ..EMPTY }).await;
-    worker.stop().await;
     assert_eq!((answers.len(), outgoing.counts().await, incoming.counts().await), (1, EMPTY, EMPTY));
     let report = &answers[0].report;
     assert_eq!((report["job_id"].as_str(), verdict(report)), (Some(id(&job)), "internal_error"), "{report:#}");
     assert!(report["detail"].as_str().is_some_and(|detail| detail.contains(&image)), "{report:#}");
+    until("the worker's word that it can run no jobs", async || {
+        worker.log().contains("this host can't run jobs").then_some(())
+    })
+    .await;
+    worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

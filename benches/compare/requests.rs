@@ -17,7 +17,7 @@ use caisson::rejection::Rejection;
 use caisson::report::{MessageBody, Report, WorkerReport, cut};
 use caisson::shutdown::Shutdown;
 use caisson::trace::Trace;
-use caisson::worker::{Answering, Worker};
+use caisson::worker::{Answering, Unfit, Worker};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -177,7 +177,15 @@ impl Answering for Pretended {
         Ok(())
     }
 
-    async fn room(&self) -> Result<(), String> {
+    fn slots(&self) -> usize {
+        SLOTS
+    }
+
+    async fn probe_store(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn fitness(&self) -> Result<(), Unfit> {
         Ok(())
     }
 

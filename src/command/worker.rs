@@ -13,11 +13,9 @@ use crate::health::{self, Health};
 use crate::instance::Instance;
 use crate::metrics;
 use crate::metrics::cloudwatch::Exporter;
-use crate::queue::dead_letters::DeadLetters;
+use crate::pipeline::Pipeline;
 use crate::queue::sources::Source;
-use crate::queue::{ANSWER, Attributes, Inbox, Outbox, Sqs};
-use crate::sandbox::SandboxError;
-use crate::sandbox::slots;
+use crate::queue::{ANSWER, Attributes, Duties, Inbox, Outbox, Sqs};
 use crate::shutdown::Shutdown;
 use crate::telemetry;
 use crate::worker::Worker;
@@ -31,7 +29,7 @@ const LAST_LINE: Duration = Duration::from_secs(5);
 
 pub(super) async fn run(config: &Config) -> ExitCode {
     let named = config.queue.incoming();
-    let (Some(first), Some(outgoing)) = (named.first(), &config.queue.outgoing_url) else {
+    let (false, Some(outgoing)) = (named.is_empty(), &config.queue.outgoing_url) else {
         for (key, is_missing) in
             [("queue.incoming_url", named.is_empty()), ("queue.outgoing_url", config.queue.outgoing_url.is_none())]
         {
@@ -51,45 +49,32 @@ pub(super) async fn run(config: &Config) -> ExitCode {
         Ok(shutdown) => shutdown,
         Err(error) => return failed(&format!("the signal handlers could not be installed: {error}")),
     };
+    let code = tokio::select! {
+        biased;
+        code = work(config, id, &named, outgoing, &shutdown) => code,
+        () = shutdown.over.cancelled() => {
+            tracing::warn!("ended while calls were under way; what was in hand reappears when its visibility timeout ends");
+            ExitCode::SUCCESS
+        }
+    };
+    let clean = !shutdown.abort.is_cancelled();
+    tracing::info!(clean, "stopped");
+    code
+}
+
+/// Starts and works until told to stop. While it starts nothing is in hand, so that the first signal is enough then.
+async fn work(config: &Config, id: String, named: &[Incoming], outgoing: &str, shutdown: &Shutdown) -> ExitCode {
     // Begun now, so that an end that was announced before we came is known before the first message is taken.
     let mut instance = Instance::watch(instance::settings(config), shutdown.clone());
-    let health = match listen(config, Duration::from_secs(config.queue.wait_time_s)) {
-        Ok(health) => health,
+    let started = tokio::select! {
+        biased;
+        started = start(config, id, named, outgoing) => started,
+        () = shutdown.intake.cancelled() => return ExitCode::SUCCESS,
+    };
+    let Started { pipeline, sources, outbox, health } = match started {
+        Ok(started) => started,
         Err(error) => return failed(&error),
     };
-    let client = Sqs::open(&first.url).await;
-    let outgoing = client.sibling(outgoing);
-    let outgoing_attributes = match outgoing.attributes().await {
-        Ok(found) => found,
-        Err(error) => return failed(&format!("the outgoing queue {}: {error}", outgoing.url())),
-    };
-    let mut sources = Vec::new();
-    for incoming in &named {
-        match source(config, incoming, client.sibling(&incoming.url), &outgoing_attributes).await {
-            Ok(source) => sources.push(source),
-            Err(error) => return failed(&format!("the incoming queue {}: {error}", incoming.url)),
-        }
-    }
-    let pipeline = match local::pipeline(config, Local { id: Some(id), many: true, ..Local::default() }).await {
-        Ok(pipeline) => pipeline,
-        Err(error) => return failed(&error),
-    };
-    for language in config.languages.iter() {
-        match pipeline.sandboxes.resolve_image(&language.image).await {
-            Ok(_) => {}
-            Err(error @ SandboxError::ImageMissing { .. }) => tracing::warn!(language = language.name, "{error}"),
-            Err(error) => return failed(&error),
-        }
-    }
-    tracing::info!(
-        worker.id = pipeline.worker.id,
-        version = pipeline.worker.version,
-        incoming = named.iter().map(|incoming| incoming.url.as_str()).collect::<Vec<_>>().join(" "),
-        outgoing = outgoing.url(),
-        slots = config.worker.slots.unwrap_or_else(slots::default_count),
-        pinned = pipeline.sandboxes.are_pinned(),
-        "working"
-    );
     if let Some(instance) = &mut instance {
         let sources = sources.clone();
         instance.protect(move || sources.iter().any(|source| source.inbox.holds_any()));
@@ -99,9 +84,7 @@ pub(super) async fn run(config: &Config) -> ExitCode {
         let exporter = Exporter::new(&config.metrics.cloudwatch_namespace, &pipeline.worker.id);
         tokio::spawn(exporter.run(metrics::all(), stopped.clone().cancelled_owned()))
     });
-    let outbox = Outbox::start(outgoing, outgoing_attributes.maximum_message_bytes);
-    let worker = Worker::new(pipeline, sources, outbox, health);
-    worker.run(shutdown.clone()).await;
+    Worker::new(pipeline, sources, outbox, health).run(shutdown.clone()).await;
     if let Some(instance) = instance {
         instance.leave().await;
     }
@@ -110,9 +93,41 @@ pub(super) async fn run(config: &Config) -> ExitCode {
         // Whoever doesn't read our stdout must not keep us from ending.
         let _ = tokio::time::timeout(LAST_LINE, exporter).await;
     }
-    let clean = !shutdown.abort.is_cancelled();
-    tracing::info!(clean, "stopped");
     ExitCode::SUCCESS
+}
+
+/// What a worker works with.
+struct Started {
+    pipeline: Pipeline,
+    sources: Vec<Source>,
+    outbox: Outbox,
+    health: Health,
+}
+
+async fn start(config: &Config, id: String, named: &[Incoming], outgoing: &str) -> Result<Started, String> {
+    let health = listen(config, Duration::from_secs(config.queue.wait_time_s))?;
+    let client = Sqs::open(outgoing).await;
+    let outgoing_attributes =
+        client.attributes().await.map_err(|error| format!("the outgoing queue {}: {error}", client.url()))?;
+    let mut sources = Vec::new();
+    for incoming in named {
+        let source = source(config, incoming, client.sibling(&incoming.url), &outgoing_attributes).await;
+        sources.push(source.map_err(|error| format!("the incoming queue {}: {error}", incoming.url))?);
+    }
+    let local = Local { id: Some(id), many: true, ..Local::default() };
+    let mut pipeline = local::pipeline(config, local).await.map_err(|error| error.to_string())?;
+    pipeline.policy.languages = config.languages.only(&config.worker.languages);
+    tracing::info!(
+        worker.id = pipeline.worker.id,
+        version = pipeline.worker.version,
+        incoming = named.iter().map(|incoming| incoming.url.as_str()).collect::<Vec<_>>().join(" "),
+        outgoing = client.url(),
+        slots = pipeline.sandboxes.slots(),
+        pinned = pipeline.sandboxes.are_pinned(),
+        "working"
+    );
+    let outbox = Outbox::start(client, outgoing_attributes.maximum_message_bytes);
+    Ok(Started { pipeline, sources, outbox, health })
 }
 
 /// An incoming queue with its heartbeat and its dead letters, or why it can't be one.
@@ -122,35 +137,24 @@ async fn source(
     queue: Sqs,
     outgoing: &Attributes,
 ) -> Result<Source, Box<dyn std::error::Error>> {
-    let attributes = queue.attributes().await?;
+    let visibility = Duration::from_secs(config.queue.visibility_timeout_s);
+    let wait = Duration::from_secs(config.queue.wait_time_s);
+    let inbox = Inbox::new(queue, visibility, wait).with_duties(Duties {
+        copies: config.queue.copy_unparsable,
+        answers: config.queue.answer_dead_letters,
+        outgoing_arn: outgoing.arn.clone(),
+    });
+    let attributes = inbox.look_again().await?;
     if attributes.arn.is_some() && attributes.arn == outgoing.arn {
         // Under another URL, or the configuration's own check would have found it.
         return Err("it is the outgoing queue too; results would be taken for jobs, so name another queue".into());
     }
-    let dead_letters = match &attributes.dead_letter_arn {
-        None => {
-            tracing::warn!(
-                queue = queue.url(),
-                "the incoming queue has no dead-letter queue: what can't be answered in ten receipts is answered internal_error and deleted"
-            );
-            None
-        }
-        Some(arn) if attributes.dead_letter_arn == outgoing.arn => {
-            tracing::warn!(arn, "the incoming queue's dead letters go to the outgoing queue, among the results");
-            None
-        }
-        Some(_) if !config.queue.copy_unparsable => None,
-        Some(arn) => match DeadLetters::of(&queue, arn).await {
-            Ok(dead_letters) => Some(dead_letters),
-            Err(error) => {
-                tracing::warn!(arn, %error, "what is no job won't be copied to the dead-letter queue; the role needs sqs:GetQueueUrl on it");
-                None
-            }
-        },
-    };
-    let visibility = Duration::from_secs(config.queue.visibility_timeout_s);
-    let wait = Duration::from_secs(config.queue.wait_time_s);
-    let inbox = Inbox::new(queue, visibility, wait).with_redrive(attributes.max_receive_count, dead_letters);
+    if attributes.dead_letter_arn.is_none() {
+        tracing::warn!(
+            queue = inbox.url(),
+            "the incoming queue has no dead-letter queue: what can't be answered in ten receipts is answered internal_error and deleted"
+        );
+    }
     Ok(Source { inbox, weight: incoming.weight })
 }
 

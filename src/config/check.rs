@@ -15,6 +15,7 @@ pub(super) fn apply(config: &mut Config, mistakes: &mut Vec<Mistake>) {
     limits_within_maximum(config, mistakes);
     languages_within_maximum(config, mistakes);
     extensions_are_unique(config, mistakes);
+    offered_languages_exist(config, mistakes);
     queues_differ(config, mistakes);
     memory_holds_the_largest_job(config, mistakes);
     uids_suffice(config, mistakes);
@@ -53,6 +54,13 @@ fn derive_limits(config: &mut Config) {
             limits.stack_bytes = limits.memory_bytes;
             config.origins.insert(key("stack_bytes"), follows("memory_bytes"));
         }
+    }
+}
+
+fn offered_languages_exist(config: &Config, mistakes: &mut Vec<Mistake>) {
+    for name in config.worker.languages.iter().filter(|name| config.languages.get(name).is_none()) {
+        let known = config.languages.names().collect::<Vec<_>>().join(", ");
+        mistakes.push(mistake_at(config, "worker.languages", format!("{name:?} is no language; there are {known}")));
     }
 }
 

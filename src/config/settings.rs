@@ -109,7 +109,7 @@ fn above_maximum() -> Setting {
     }
 }
 
-fn edges() -> [Setting; 19] {
+fn edges() -> [Setting; 21] {
     [
         setting!(
             queue.incoming_url,
@@ -157,6 +157,15 @@ fn edges() -> [Setting; 19] {
             "Whether a message in which no job was found is copied, with the reason, to the dead-letter queue of its incoming \
              queue before it is deleted. Its answer has no job id, so nobody may be waiting for it, and without the copy \
              there would be nothing to look at. Where there is no dead-letter queue nothing is copied."
+        ),
+        setting!(
+            queue.answer_dead_letters,
+            Kind::Bool,
+            Fallback::Value(Value::Bool(true)),
+            "Whether a worker looks through the dead-letter queue of its incoming queue, about twice a minute, for messages that SQS \
+             moved there and nobody answered: those whose last worker died, say. Each is answered `internal_error`, and marked by the \
+             attribute `caisson_answered`. Without it a worker doesn't run a job on its last receipt, but keeps that for the answer. \
+             [operations.md](operations.md) names the permissions."
         ),
         setting!(
             worker.id,
@@ -219,6 +228,13 @@ fn edges() -> [Setting; 19] {
             Fallback::Value(Value::Integer(10_000)),
             "The same for inodes, of which a container takes a few dozen. Not looked at on file systems that make them as \
              they go, as btrfs does."
+        ),
+        setting!(
+            worker.languages,
+            Kind::List { rule: WORD, least: 0 },
+            Fallback::Value(Value::List(Vec::new())),
+            "The languages that jobs may name on this worker; none means all that come with Caisson or stand under `[languages]`. A \
+             worker takes in no jobs while the engine lacks the image of one of them, so leave out those whose images you don't build."
         ),
         setting!(
             sandbox.engine_socket,

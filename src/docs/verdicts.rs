@@ -54,7 +54,7 @@ const FIGURES: &str = r#"A figure equal to its limit is within it. Who noticed f
   so on stderr and ends in its own way. Both are taken together: a program that writes the same words and ends with
   another exit code is a `runtime_error`, and one that ends with 0 and the right output, or nothing to compare it
   with, has not failed. Any other program that fails to allocate and ends by itself is a `runtime_error`, however full
-  its memory was.
+  its memory was. A job whose own files leave no room for a program gets `memory_limit` before that has run.
 - The CPU time is that of every process the step started, so that forking doesn't hide it. Elapsed time has a limit of
   its own, to end what waits; `reason` tells the two apart. Time in which the host kept the program waiting, for a CPU
   or for its image's files, is [taken off](jobs.md#what-the-host-takes) the elapsed time.

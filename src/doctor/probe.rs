@@ -82,7 +82,7 @@ async fn resize(sandbox: &mut Sandbox) -> Resize {
             Err(Unanswered::Broken(reason, _) | Unanswered::Silent(reason)) => Resize::Failed(reason),
         },
         Ok(Resized::TooLittle) => Resize::Failed("the kernel said that more memory is in use already".to_owned()),
-        Ok(Resized::Broken { detail, .. }) => Resize::Failed(detail),
+        Ok(Resized::Broken(broken)) => Resize::Failed(broken.detail),
         Err(SandboxError::CannotResize) => Resize::Unsupported,
         Err(error) => Resize::Failed(error.to_string()),
     }
@@ -119,8 +119,14 @@ async fn acquire(sandboxes: &Sandboxes, worker_id: &str, image: &ImageReport) ->
         execution: uuid::Uuid::new_v4().to_string(),
         deadline,
     };
-    let need =
-        Need { image: image.clone(), memory_bytes: MEMORY_BYTES, processes: PROCESSES, disk_bytes: DISK_BYTES, labels };
+    let need = Need {
+        image: image.clone(),
+        memory_bytes: MEMORY_BYTES,
+        most_memory_bytes: MEMORY_BYTES.max(RESIZED_MEMORY_BYTES),
+        processes: PROCESSES,
+        disk_bytes: DISK_BYTES,
+        labels,
+    };
     sandboxes.acquire(permit, &need).await
 }
 
@@ -155,7 +161,7 @@ async fn look(sandbox: &mut Sandbox, what: Option<&str>) -> Result<Facts, Unansw
     let facts = Facts::parse(&String::from_utf8_lossy(&out));
     let ended = match outcome {
         Ok(StepOutcome::Ended(ended)) => ended,
-        Ok(StepOutcome::Broken { detail, .. }) => return Err(Unanswered::Broken(detail, facts)),
+        Ok(StepOutcome::Broken(broken)) => return Err(Unanswered::Broken(broken.detail, facts)),
         Err(error) => return Err(Unanswered::Silent(error.to_string())),
     };
     match ended.ending {

@@ -7,12 +7,14 @@ use bytes::Bytes;
 use super::cache::{CompileCache, Compiled, Inputs, Key};
 use super::{MAX_ARCHIVE_BYTES, Ready, Run, StepResult, step};
 use crate::capture::CaptureBudget;
-use crate::plan::{Command, OVERHEAD_BYTES};
+use crate::plan::Command;
 use crate::protocol::{Hindrance, Restore};
 use crate::sandbox::slots::Permit;
 use crate::sandbox::{Sandbox, SandboxError};
-use crate::steps;
 use crate::verdict::{Reason, Verdict};
+
+/// What the agent, the kernel's records of files, and a program's start take of a sandbox's memory beside what was compiled.
+const OVERHEAD_BYTES: u64 = 4 << 20;
 
 /// Where a compile step's result goes.
 pub(super) struct Place<'a> {
@@ -78,6 +80,7 @@ impl Run<'_> {
         budget.spend(&result.stderr);
         let mut ready = Ready {
             sandbox: None,
+            no_room_in: 0,
             compile: Some(result),
             compile_took: Duration::ZERO,
             archive: found.archive.clone(),
@@ -103,14 +106,15 @@ impl Run<'_> {
         place: Option<Place<'_>>,
     ) -> Result<Ready, SandboxError> {
         let mut sandbox = self.fresh(permit, &command.limits).await?;
-        self.write_files(&mut sandbox).await?;
-        steps::passed!("files sent");
-        self.witness.begin();
         let confinement = sandbox.confinement().clone();
+        let has_room = self.write_files(&mut sandbox).await?;
         // What a runtime needs is learnt with the first sandbox.
         let place = place.filter(|place| place.profile == confinement.profile);
         let started = Instant::now();
-        let (mut result, intact) = step::compile(&mut sandbox, command, &self.allowance, budget).await?;
+        let (mut result, intact) = match has_room {
+            true => step::compile(&mut sandbox, command, &self.allowance, budget).await?,
+            false => (step::compile_without_room(), false),
+        };
         let kept = match result.verdict {
             Verdict::Completed => self.keep(&mut sandbox, place.as_ref().map(|place| place.cache.largest())).await?,
             _ => Kept::Nothing,
@@ -147,7 +151,7 @@ impl Run<'_> {
             sandbox.destroy();
             None
         };
-        Ok(Ready { sandbox, compile: Some(result), compile_took, archive, restore, confinement })
+        Ok(Ready { sandbox, no_room_in: 0, compile: Some(result), compile_took, archive, restore, confinement })
     }
 
     /// Keeps what tests in this sandbox and in others need, and what the cache takes, up to `largest` bytes.

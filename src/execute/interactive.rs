@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::step::{broken, evidence, not_started, request};
+use super::step::{evidence, not_started, request, without_agent};
 use super::{Allowance, Run, StepResult, Witness};
 use crate::capture::CaptureBudget;
 use crate::language::HeapWatch;
@@ -70,7 +70,7 @@ impl Interactive<'_> {
                 sandbox.load(&archive).await;
                 (sandbox, Restore::Last)
             }
-            (None, None) => return Ok(StepResult::not_run_after_breaking(1)),
+            (None, None) => return Ok(StepResult::without_room()),
         };
         let result = self.run_in(&mut sandbox, command, restore, &run.allowance).await;
         sandbox.destroy();
@@ -87,8 +87,8 @@ impl Interactive<'_> {
         let limits = &command.limits;
         let mut result = StepResult::skipped();
         result.evidence = match sandbox.resize(limits.memory_bytes, limits.processes).await? {
-            Resized::TooLittle => return Ok(StepResult::too_little_memory(limits)),
-            Resized::Broken { oom, detail } => broken(sandbox, oom, &detail),
+            Resized::TooLittle => return Ok(StepResult::without_room()),
+            Resized::Broken(broken) => without_agent(&broken),
             Resized::Done => {
                 let step = request(command, restore, Stdin::Stream, allowance);
                 let mut heap = HeapWatch::new(command.exhaustion.as_deref());
@@ -99,7 +99,7 @@ impl Interactive<'_> {
                     (self.output)(is_stdout, data);
                 };
                 match sandbox.run_streaming(step, &mut self.stdin, &mut output).await? {
-                    StepOutcome::Broken { oom, detail } => broken(sandbox, oom, &detail),
+                    StepOutcome::Broken(broken) => without_agent(&broken),
                     StepOutcome::Ended(ended) => {
                         if let StepEnding::NotStarted(errno) = ended.ending {
                             result.detail = Some(not_started(command, errno));

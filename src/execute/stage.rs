@@ -10,6 +10,7 @@ use crate::job::Isolation;
 use crate::plan::{PlannedTest, longest_ms};
 use crate::protocol::Restore;
 use crate::sandbox::{Sandbox, SandboxError};
+use crate::verdict::Verdict;
 
 pub(super) struct Stage<'a> {
     run: &'a Run<'a>,
@@ -20,14 +21,18 @@ pub(super) struct Stage<'a> {
     restore: Restore,
     /// Whether no test has run in the sandbox yet.
     untouched: bool,
-    /// How many sandboxes tests have broken.
+    /// How many sandboxes the job has broken since.
     broken: u32,
+    /// How many of them for want of memory.
+    filled: u32,
+    /// The most memory in which the job's files were seen to have no room, in bytes.
+    no_room_in: u64,
 }
 
 impl<'a> Stage<'a> {
     pub(super) fn new(run: &'a Run<'a>, ready: Ready) -> Stage<'a> {
-        let Ready { sandbox, archive, restore, .. } = ready;
-        Stage { run, sandbox, archive, restore, untouched: true, broken: 0 }
+        let Ready { sandbox, no_room_in, archive, restore, .. } = ready;
+        Stage { run, sandbox, archive, restore, untouched: true, broken: 0, filled: 0, no_room_in }
     }
 
     pub(super) async fn run_all(
@@ -49,7 +54,7 @@ impl<'a> Stage<'a> {
             let step = if plan.stop_on_failure && failed {
                 StepResult::skipped()
             } else if self.broken > MAX_REPLACEMENTS {
-                StepResult::not_run_after_breaking(self.broken)
+                self.not_run()
             } else if out_of_time {
                 StepResult::out_of_time(plan.wall_ms)
             } else {
@@ -63,9 +68,12 @@ impl<'a> Stage<'a> {
     }
 
     async fn run_one(&mut self, test: &PlannedTest, budget: &mut CaptureBudget) -> Result<StepResult, SandboxError> {
-        if !self.fits(test) {
+        if !self.fits(test) && self.has_room_for(test) {
             self.leave();
             self.enter(test, budget).await?;
+        }
+        if !self.has_room_for(test) {
+            return Ok(StepResult::without_room());
         }
         let Some(sandbox) = self.sandbox.as_mut() else {
             // The compile step succeeded once and breaks the sandbox now: nobody but the job can be behind that.
@@ -77,9 +85,23 @@ impl<'a> Stage<'a> {
         self.untouched = false;
         if !intact {
             self.broken += 1;
+            self.filled += u32::from(result.verdict == Verdict::MemoryLimit);
             self.leave();
         }
         Ok(result)
+    }
+
+    /// For a test that gets no sandbox any more. What every earlier one died of is what this one would have died of.
+    fn not_run(&self) -> StepResult {
+        match self.filled == self.broken {
+            true => StepResult::not_run_after_filling(self.broken),
+            false => StepResult::not_run_after_breaking(self.broken),
+        }
+    }
+
+    /// Whether the test has more memory than what the job's files had no room in.
+    fn has_room_for(&self, test: &PlannedTest) -> bool {
+        test.command.limits.memory_bytes > self.no_room_in
     }
 
     /// Whether the test may run in the sandbox that is there.
@@ -106,10 +128,14 @@ impl<'a> Stage<'a> {
                 sandbox.load(archive).await;
                 self.restore = run.restored();
             }
-            None => {
-                run.write_files(&mut sandbox).await?;
-                self.restore = run.keep_files(&mut sandbox).await?;
-            }
+            None => match run.move_in(&mut sandbox).await? {
+                Some(restore) => self.restore = restore,
+                None => {
+                    self.no_room_in = self.no_room_in.max(sandbox.memory_bytes());
+                    (self.broken, self.filled) = (self.broken + 1, self.filled + 1);
+                    return Ok(());
+                }
+            },
         }
         self.sandbox = Some(sandbox);
         Ok(())

@@ -9,7 +9,7 @@ use crate::language::HeapWatch;
 use crate::limits::Limits;
 use crate::plan::{Command, Plan, PlannedTest};
 use crate::protocol::{Ended, Hindrance, Restore, Stdin, Step, StepEnding};
-use crate::sandbox::{Resized, Sandbox, SandboxError, StepOutcome};
+use crate::sandbox::{Broken, Resized, Sandbox, SandboxError, StepOutcome};
 use crate::steps;
 use crate::verdict::{Reason, Verdict, judge};
 
@@ -62,13 +62,23 @@ impl StepResult {
         StepResult { reason: Some(Reason::JobWall), detail: Some(detail), ..StepResult::skipped() }
     }
 
-    /// What an earlier step left in memory (files, that is) is more than this one may use altogether.
-    pub(super) fn too_little_memory(limits: &Limits) -> StepResult {
-        let mut result = StepResult::skipped();
-        result.evidence.oom_kills = 1;
-        (result.verdict, result.reason) = judge(&result.evidence, limits);
-        result.detail = Some("left no room: the files of the earlier step take more memory than it may use".to_owned());
-        result
+    /// Each of so many sandboxes broke for want of memory.
+    pub(super) fn not_run_after_filling(sandboxes: u32) -> StepResult {
+        StepResult {
+            verdict: Verdict::MemoryLimit,
+            detail: Some(format!("not run: earlier tests of the job filled the memory of {sandboxes} sandboxes")),
+            ..StepResult::skipped()
+        }
+    }
+
+    /// The job's files, or what an earlier step left of them, are more than this step may use altogether.
+    pub(super) fn without_room() -> StepResult {
+        StepResult {
+            verdict: Verdict::MemoryLimit,
+            evidence: RunEvidence { oom_kills: 1, ..RunEvidence::default() },
+            detail: Some("had no room: the files that it was given take more memory than it may use".to_owned()),
+            ..StepResult::skipped()
+        }
     }
 
     pub(super) fn fail(&mut self, verdict: Verdict, reason: Reason, detail: &str) {
@@ -81,6 +91,11 @@ impl StepResult {
 /// What a shell answers for a program that it could not find, or not run.
 const NOT_FOUND: i32 = 127;
 const NOT_EXECUTABLE: i32 = 126;
+
+/// The compile step of a job whose files had no room in its sandbox.
+pub(super) fn compile_without_room() -> StepResult {
+    StepResult { verdict: Verdict::CompileError, ..StepResult::without_room() }
+}
 
 /// The compile step. The flag says whether the sandbox is still good.
 pub(super) async fn compile(
@@ -132,10 +147,10 @@ async fn run(
     let limits = &command.limits;
     match sandbox.resize(limits.memory_bytes, limits.processes).await? {
         Resized::Done => {}
-        Resized::TooLittle => return Ok((StepResult::too_little_memory(limits), true)),
-        Resized::Broken { oom, detail } => {
+        Resized::TooLittle => return Ok((StepResult::without_room(), true)),
+        Resized::Broken(broken) => {
             let mut result = StepResult::skipped();
-            result.evidence = broken(sandbox, oom, &detail);
+            result.evidence = without_agent(&broken);
             (result.verdict, result.reason) = judge(&result.evidence, limits);
             return Ok((result, false));
         }
@@ -167,12 +182,12 @@ async fn run(
             };
             (evidence(&ended, &heap, limits, allowance)?, ended.hindrance, detail, true)
         }
-        StepOutcome::Broken { oom, detail } => {
+        StepOutcome::Broken(broken) => {
             allowance.spend_own(began.elapsed(), limits);
             let evidence = RunEvidence {
                 stdout_total_bytes: stdout.total,
                 stderr_total_bytes: stderr.total,
-                ..broken(sandbox, oom, &detail)
+                ..without_agent(&broken)
             };
             (evidence, Hindrance::default(), None, false)
         }
@@ -183,9 +198,8 @@ async fn run(
 }
 
 /// What is known when the agent died or fell silent.
-pub(crate) fn broken(sandbox: &Sandbox, oom: bool, detail: &str) -> RunEvidence {
-    tracing::info!(container.id = sandbox.id(), detail, oom, "a program broke its sandbox");
-    RunEvidence { ending: Ending::SandboxBroken, oom_kills: u64::from(oom), ..RunEvidence::default() }
+pub(crate) fn without_agent(broken: &Broken) -> RunEvidence {
+    RunEvidence { ending: Ending::SandboxBroken, oom_kills: u64::from(broken.oom), ..RunEvidence::default() }
 }
 
 /// The step as the agent is told it.

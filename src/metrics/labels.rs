@@ -23,6 +23,8 @@ words! {
         Failed = "failed",
         /// The worker stops, and the job was not yet done or not even begun.
         Stopping = "stopping",
+        /// It came when the worker had just stopped taking in messages, because its host fails.
+        Paused = "paused",
         /// The message may be with another worker.
         LeaseLost = "lease_lost",
     }

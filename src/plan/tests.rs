@@ -161,6 +161,94 @@ fn files_that_dont_fit_into_their_own_limits_are_refused() {
     );
 }
 
+/// So many files, each in seven folders of its own, with names of so many letters.
+fn deep(count: usize, letters: usize) -> serde_json::Value {
+    let files = (0..count).map(|index| {
+        let folder = format!("{index:0letters$}/").repeat(7);
+        serde_json::json!({"path": format!("{folder}f"), "content": ""})
+    });
+    files.collect()
+}
+
+#[test]
+fn what_the_kernel_keeps_of_folders_and_names_counts() {
+    let of = |files: &serde_json::Value, memory_bytes: u64| {
+        let limits = serde_json::json!({"memory_bytes": memory_bytes});
+        plan(serde_json::json!({"id": "a", "image": "registry.example/grader:2", "run": ["x"], "files": files,
+            "limits": limits}))
+    };
+    assert!(of(&deep(500, 3), 8 << 20).is_ok());
+    // 8000 entries, of which 7000 have a name that doesn't fit into them.
+    let files = deep(1_000, 100);
+    let reason = of(&files, 8 << 20).expect_err("it can't fit").to_string();
+    assert!(
+        reason
+            .starts_with("limits.memory_bytes: is 8388608, but the job's files and the stdin of tests[0] alone take 8"),
+        "{reason}"
+    );
+    assert!(of(&files, 9 << 20).is_ok());
+}
+
+#[test]
+fn tests_that_share_a_sandbox_have_their_largest_memory_set_aside() {
+    let of = |more: serde_json::Value| {
+        let mut job = serde_json::json!({"id": "a", "language": "c", "files": [{"path": "main.c", "content": ""}],
+            "limits": {"memory_bytes": 8 << 20}, "compile_limits": {"memory_bytes": 32 << 20},
+            "tests": [{"id": "1"}, {"id": "2", "limits": {"memory_bytes": 64 << 20}}, {"id": "3"}]});
+        job.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let plan = plan(job).expect("the job is good");
+        (plan.most_memory_bytes(plan.first_limits()) >> 20, plan.most_memory_bytes(&plan.tests[0].command.limits) >> 20)
+    };
+    assert_eq!(of(serde_json::json!({})), (64, 64));
+    assert_eq!(of(serde_json::json!({"isolation": "test"})), (32, 8), "each has a sandbox of its own");
+    assert_eq!(of(serde_json::json!({"compile_limits": {"memory_bytes": 128 << 20}})), (128, 64));
+}
+
+#[test]
+fn a_snapshot_counts_where_tests_share_a_sandbox_and_only_there() {
+    let content = "x".repeat(4 << 20);
+    let of = |more: serde_json::Value| {
+        let mut job = serde_json::json!({"id": "a", "image": "registry.example/grader:2", "run": ["x"],
+            "files": [{"path": "data", "content": content}], "limits": {"memory_bytes": 8 << 20}});
+        job.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        let job = job::parse_with(job.to_string().as_bytes(), &job::Bounds { body_bytes: 8 << 20 });
+        Plan::new(job.expect("the test's job is well formed"), &policy()).map(drop)
+    };
+    let tests = serde_json::json!([{"id": "1"}, {"id": "2"}]);
+    assert!(of(serde_json::json!({})).is_ok(), "it runs in the files themselves");
+    assert!(of(serde_json::json!({"tests": tests})).is_err());
+    assert!(of(serde_json::json!({"tests": tests, "isolation": "test"})).is_ok());
+    let compile = |memory_bytes: u64| {
+        let limits = serde_json::json!({"memory_bytes": memory_bytes});
+        of(serde_json::json!({"tests": tests, "compile": ["rm", "data"], "compile_limits": limits}))
+    };
+    assert!(compile(16 << 20).is_ok(), "nobody knows what the compile step leaves");
+    let full = "x".repeat(8 << 20);
+    let of_full = |memory_bytes: u64| {
+        let job = serde_json::json!({"id": "a", "language": "c", "files": [{"path": "main.c", "content": full}],
+            "compile_limits": {"memory_bytes": memory_bytes}});
+        let job = job::parse_with(job.to_string().as_bytes(), &job::Bounds { body_bytes: 16 << 20 });
+        Plan::new(job.expect("the test's job is well formed"), &policy()).map(drop)
+    };
+    let reason = of_full(8 << 20).expect_err("it can't fit").to_string();
+    assert!(reason.starts_with("compile_limits.memory_bytes: is 8388608, but the job's files alone take"), "{reason}");
+    assert!(of_full(16 << 20).is_ok());
+}
+
+#[test]
+fn many_small_files_are_counted_by_what_they_take_and_their_snapshot_by_its_bytes() {
+    let files: serde_json::Value =
+        (0..1_000).map(|index| serde_json::json!({"path": index.to_string(), "content": "x"})).collect();
+    let of = |memory_bytes: u64, disk_bytes: u64| {
+        plan(serde_json::json!({"id": "a", "image": "registry.example/grader:2", "run": ["x"], "files": files,
+            "tests": [{"id": "1"}, {"id": "2"}],
+            "limits": {"memory_bytes": memory_bytes, "disk_bytes": disk_bytes}}))
+    };
+    assert!(of(8 << 20, 4_096_000).is_ok());
+    assert!(of(8 << 20, 4_095_999).is_ok(), "a disk has whole pages, too");
+    assert!(of(8 << 20, 4_091_904).is_err());
+}
+
 #[test]
 fn an_allowed_image_brings_its_own_command() {
     let plan = plan(serde_json::json!({

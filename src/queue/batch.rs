@@ -23,11 +23,9 @@ pub(super) fn not_done<'a>(
     let not_done = (0..count).map(|index| (index, index.to_string())).filter(|(_, id)| !done.contains(id.as_str()));
     not_done
         .map(|(index, id)| match failed.iter().find(|entry| entry.id == id) {
-            Some(entry) => Refused {
-                index,
-                code: entry.code.clone(),
-                reason: entry.message.clone().unwrap_or_default(),
-            },
+            Some(entry) => {
+                Refused { index, code: entry.code.clone(), reason: entry.message.clone().unwrap_or_default() }
+            }
             None => Refused {
                 index,
                 code: UNCONFIRMED.to_owned(),

@@ -7,21 +7,14 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::service::Queue;
-use super::{BATCH, Message, WAITING};
-use crate::metrics;
-use crate::retry::Retry;
+use super::flights::Flights;
+use super::service::{Queue, QueueError, outcome_of};
+use super::{BATCH, WAITING};
 
 /// How long a deletion waits for others. At ten jobs a second and more it saves requests; a worker that is killed leaves as
 /// many more jobs to be answered twice as end in this time. In a FIFO the rest of the group waits for it, so there it
 /// doesn't wait.
 const COMPANY: Duration = Duration::from_millis(100);
-
-/// Tries of one deletion. Its failure only means a duplicate.
-const DELETE_TRIES: u32 = 5;
-
-const FIRST_WAIT: Duration = Duration::from_millis(200);
-const LONGEST_WAIT: Duration = Duration::from_secs(20);
 
 /// The task that deletes.
 #[derive(Debug, Clone)]
@@ -32,7 +25,8 @@ pub(super) struct Deletions {
 
 #[derive(Debug)]
 enum Deletion {
-    Of(Message, oneshot::Sender<()>),
+    /// Of a receipt handle.
+    Of(String, oneshot::Sender<Result<(), QueueError>>),
     End,
 }
 
@@ -43,12 +37,15 @@ impl Deletions {
         Deletions { sender, task: Arc::new(Mutex::new(Some(task))) }
     }
 
-    /// Deletes a message; returns when that has succeeded or was given up.
-    pub(super) async fn delete(&self, message: Message) {
-        let (done, finished) = oneshot::channel();
-        if self.sender.send(Deletion::Of(message, done)).await.is_ok() {
-            let _ = finished.await;
-        }
+    /// Deletes a message by its receipt handle, in one try.
+    ///
+    /// # Errors
+    /// When the queue refused, or didn't say that it is done. It may be done all the same.
+    pub(super) async fn delete(&self, handle: String) -> Result<(), QueueError> {
+        let gone = || QueueError { operation: OPERATION, reason: "deleting has ended".to_owned(), code: None };
+        let (done, outcome) = oneshot::channel();
+        self.sender.send(Deletion::Of(handle, done)).await.map_err(|_| gone())?;
+        outcome.await.unwrap_or_else(|_| Err(gone()))
     }
 
     /// Lets what was handed over be finished.
@@ -60,69 +57,62 @@ impl Deletions {
     }
 }
 
+const OPERATION: &str = "delete a message";
+
+type Batch = Vec<(String, oneshot::Sender<Result<(), QueueError>>)>;
+
 async fn delete(queue: Arc<dyn Queue>, mut waiting: mpsc::Receiver<Deletion>) {
     let company = if queue.is_fifo() { Duration::ZERO } else { COMPANY };
+    let mut flights = Flights::new();
     let mut end = false;
     while !end {
-        let Some(Deletion::Of(message, done)) = waiting.recv().await else { return };
-        let mut batch = vec![(message, done)];
-        let until = Instant::now() + company;
-        while batch.len() < BATCH {
-            // What is there already is taken also when the time is over.
-            match timeout_at(until, waiting.recv()).await {
-                Ok(Some(Deletion::Of(message, done))) => batch.push((message, done)),
-                Ok(Some(Deletion::End)) => {
-                    end = true;
-                    break;
-                }
-                Ok(None) | Err(_) => break,
-            }
+        let Some(Deletion::Of(handle, done)) = waiting.recv().await else { break };
+        let mut batch = vec![(handle, done)];
+        end = fill(&mut batch, &mut waiting, Instant::now() + company).await;
+        flights.turn().await;
+        if !end {
+            end = fill(&mut batch, &mut waiting, Instant::now()).await;
         }
-        delete_batch(queue.as_ref(), batch).await;
+        let queue = queue.clone();
+        flights.start(async move { delete_batch(queue.as_ref(), batch).await });
     }
+    flights.land().await;
 }
 
-async fn delete_batch(queue: &dyn Queue, mut batch: Vec<(Message, oneshot::Sender<()>)>) {
-    let mut retry = Retry::new(FIRST_WAIT, LONGEST_WAIT);
-    for attempt in 1..=DELETE_TRIES {
-        let handles: Vec<String> = batch.iter().map(|(message, _)| message.receipt_handle.clone()).collect();
-        let reason = match queue.delete(&handles).await {
-            Ok(refused) => {
-                let mut index = 0;
-                batch.retain(|_| {
-                    index += 1;
-                    refused.iter().any(|refused| refused.index == index - 1)
-                });
-                refused.first().map(|refused| refused.reason.clone()).unwrap_or_default()
-            }
-            Err(error) => error.to_string(),
-        };
-        if batch.is_empty() {
-            return;
+/// Fills a batch with what comes until then; what is there already is taken also when the time is over. Tells whether the end has
+/// come.
+async fn fill(batch: &mut Batch, waiting: &mut mpsc::Receiver<Deletion>, until: Instant) -> bool {
+    while batch.len() < BATCH {
+        match timeout_at(until, waiting.recv()).await {
+            Ok(Some(Deletion::Of(handle, done))) => batch.push((handle, done)),
+            Ok(Some(Deletion::End)) => return true,
+            Ok(None) | Err(_) => return false,
         }
-        if attempt == DELETE_TRIES {
-            metrics::delete_failed(batch.len());
-            for (message, _) in &batch {
-                tracing::warn!(message.id, reason, "a message could not be deleted; its job may be answered twice");
-            }
-            return;
-        }
-        retry.pause().await;
+    }
+    false
+}
+
+async fn delete_batch(queue: &dyn Queue, batch: Batch) {
+    let handles: Vec<String> = batch.iter().map(|(handle, _)| handle.clone()).collect();
+    let outcome = queue.delete(&handles).await;
+    for (index, (_, done)) in batch.into_iter().enumerate() {
+        // Nobody waits any more where the lease was lost meanwhile.
+        let _ = done.send(outcome_of(OPERATION, &outcome, index));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::queue::pretended::{Pretended, message};
+    use crate::queue::pretended::Pretended;
 
     /// Has messages deleted, one every `pace`, and tells how many each request was for.
     async fn requests(queue: Pretended, count: usize, pace: Duration) -> Vec<usize> {
         let deletions = Deletions::start(Arc::new(queue.clone()));
         let mut under_way = Vec::new();
         for number in 0..count {
-            let (deletions, message) = (deletions.clone(), message(&format!("m{number}")));
-            under_way.push(tokio::spawn(async move { deletions.delete(message).await }));
+            let deletions = deletions.clone();
+            under_way.push(tokio::spawn(async move { deletions.delete(format!("m{number}")).await }));
             tokio::time::sleep(pace).await;
         }
         futures_util::future::join_all(under_way).await;
@@ -148,10 +138,13 @@ mod tests {
         let queue = Pretended::default();
         let deletions = Deletions::start(Arc::new(queue.clone()));
         let begin = Instant::now();
-        let last = { let deletions = deletions.clone(); tokio::spawn(async move { deletions.delete(message("last")).await }) };
+        let last = {
+            let deletions = deletions.clone();
+            tokio::spawn(async move { deletions.delete("last".to_owned()).await })
+        };
         tokio::task::yield_now().await;
         deletions.close().await;
-        last.await.expect("it doesn't panic");
+        last.await.expect("it doesn't panic").expect("it is deleted");
         assert_eq!(queue.deleted().len(), 1);
         assert_eq!(begin.elapsed(), Duration::ZERO);
     }

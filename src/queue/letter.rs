@@ -9,10 +9,14 @@ use aws_sdk_sqs::types::{
     Message, MessageAttributeValue, MessageSystemAttributeName, MessageSystemAttributeNameForSends,
     MessageSystemAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry,
 };
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
 use super::batch::not_done;
-use super::service::{Queue, QueueError, Refused};
-use super::sqs::{Sqs, failed, invalid, seconds, whole};
+use super::dead_letters::{ORIGINAL, SOURCE};
+use super::service::{Letters, Queue, QueueError, Refused};
+use super::sqs::{Sqs, TRACEPARENT, TRACESTATE, failed, invalid, seconds, whole};
+use crate::trace::Trace;
 
 /// One message as it lies in a queue, and the right to settle it for as long as it stays hidden.
 #[derive(Debug, Clone)]
@@ -52,6 +56,25 @@ impl Letter {
         match &self.attributes.get(name)?.content {
             Content::Text(text) => Some(text),
             Content::Binary(_) => None,
+        }
+    }
+
+    /// A letter that a worker put here says itself where it comes from.
+    fn with_source(self) -> Letter {
+        let source_arn = self.source_arn.clone().or_else(|| self.text(SOURCE).map(str::to_owned));
+        Letter { source_arn, ..self }
+    }
+
+    /// As a worker that received it in the incoming queue would have seen it.
+    pub fn message(&self) -> super::Message {
+        super::Message {
+            id: self.text(ORIGINAL).unwrap_or(&self.id).to_owned(),
+            receipt_handle: self.receipt_handle.clone(),
+            body: self.body.clone(),
+            receive_count: self.receive_count,
+            sent: self.sent,
+            group: self.group.clone(),
+            trace: Trace::read(self.text(TRACEPARENT), self.text(TRACESTATE), self.trace.as_deref()),
         }
     }
 
@@ -98,9 +121,10 @@ impl Sqs {
     /// When the whole request failed. The queue may have the messages all the same.
     pub async fn put(&self, letters: &[Letter]) -> Result<Vec<Result<String, QueueError>>, QueueError> {
         let operation = "send messages";
-        let entries = letters.iter().enumerate().map(|(index, letter)| {
-            entry(index, letter, self.is_fifo()).map_err(|error| invalid(operation, &error))
-        });
+        let entries = letters
+            .iter()
+            .enumerate()
+            .map(|(index, letter)| entry(index, letter, self.is_fifo()).map_err(|error| invalid(operation, &error)));
         let answer = self
             .client
             .send_message_batch()
@@ -111,8 +135,9 @@ impl Sqs {
             .map_err(|error| failed(operation, &error))?;
         // Only what the queue says it has may be deleted where it was.
         let sent = |index: usize| answer.successful.iter().find(|entry| entry.id == index.to_string());
-        let mut outcomes: Vec<Result<String, QueueError>> =
-            (0..letters.len()).map(|index| Ok(sent(index).map(|entry| entry.message_id.clone()).unwrap_or_default())).collect();
+        let mut outcomes: Vec<Result<String, QueueError>> = (0..letters.len())
+            .map(|index| Ok(sent(index).map(|entry| entry.message_id.clone()).unwrap_or_default()))
+            .collect();
         let done = answer.successful.iter().map(|entry| entry.id.as_str());
         for Refused { index, code, reason } in not_done(letters.len(), done, &answer.failed) {
             outcomes[index] = Err(QueueError { operation: "send a message", reason, code: Some(code) });
@@ -172,6 +197,32 @@ impl Sqs {
     }
 }
 
+impl Letters for Sqs {
+    fn url(&self) -> &str {
+        Sqs::url(self)
+    }
+
+    fn about_how_many(&self) -> BoxFuture<'_, Result<u64, QueueError>> {
+        Sqs::about_how_many(self).boxed()
+    }
+
+    fn take(&self, visibility: Duration, wait: Duration) -> BoxFuture<'_, Result<Vec<Letter>, QueueError>> {
+        Sqs::take(self, visibility, wait).boxed()
+    }
+
+    fn put<'a>(&'a self, letters: &'a [Letter]) -> BoxFuture<'a, Result<Vec<Result<String, QueueError>>, QueueError>> {
+        Sqs::put(self, letters).boxed()
+    }
+
+    fn remove<'a>(&'a self, handles: &'a [String]) -> BoxFuture<'a, Result<Vec<(usize, String)>, QueueError>> {
+        Sqs::remove(self, handles).boxed()
+    }
+
+    fn give_back<'a>(&'a self, handles: &'a [String]) -> BoxFuture<'a, Result<(), QueueError>> {
+        Sqs::give_back(self, handles).boxed()
+    }
+}
+
 fn letter(message: Message) -> Option<Letter> {
     let system = message.attributes.unwrap_or_default();
     let text = |name| system.get(&name).cloned();
@@ -191,6 +242,7 @@ fn letter(message: Message) -> Option<Letter> {
         body: message.body.unwrap_or_default(),
         attributes: attributes.filter_map(|(name, value)| Some((name, attribute(value)?))).collect(),
     })
+    .map(Letter::with_source)
 }
 
 fn attribute(value: MessageAttributeValue) -> Option<Attribute> {

@@ -1,24 +1,24 @@
-//! Publishing, up to ten at a time: what has gathered while the last request was under way. No result waits for company.
+//! Publishing, up to ten at a time: what has gathered while the last request was under way. No result waits for company, and
+//! none for long behind a request that is slow.
 
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
+use super::flights::Flights;
 use super::heartbeat::Lease;
-use super::service::{Outgoing, Queue, QueueError, Refused};
+use super::message_size::{ENVELOPE_BYTES, MessageSize};
+use super::service::{Outgoing, Queue, QueueError, outcome_of};
 use super::sqs::{TRACEPARENT, TRACESTATE};
 use super::{BATCH, WAITING};
 use crate::report::{self, CONTRACT_VERSION, MessageBody, Report, cut};
-
-/// What a message's attributes and the envelope of a batch take beside its body: at most some 800 bytes, most of them a
-/// `tracestate`, which is at most 512.
-const ENVELOPE_BYTES: usize = 1_024;
 
 /// The outgoing queue.
 #[derive(Debug, Clone)]
 pub struct Outbox {
     sender: mpsc::Sender<Publication>,
-    maximum_body_bytes: usize,
+    queue: Arc<dyn Queue>,
+    size: Arc<MessageSize>,
 }
 
 /// What of an incoming message goes along with its result.
@@ -43,14 +43,20 @@ impl Outbox {
     /// `maximum_message_bytes` is the queue's own, attributes included.
     pub fn start(queue: impl Queue, maximum_message_bytes: usize) -> Outbox {
         let (sender, receiver) = mpsc::channel(WAITING);
-        let maximum_body_bytes = maximum_message_bytes.saturating_sub(ENVELOPE_BYTES);
-        tokio::spawn(publish(Arc::new(queue), receiver, maximum_message_bytes));
-        Outbox { sender, maximum_body_bytes }
+        let queue: Arc<dyn Queue> = Arc::new(queue);
+        let size = Arc::new(MessageSize::new(maximum_message_bytes));
+        tokio::spawn(publish(queue.clone(), receiver, size.clone()));
+        Outbox { sender, queue, size }
     }
 
-    /// Bytes of the largest body that the queue takes.
+    /// Bytes of the largest body that the queue takes, as far as is known now: it may be changed at any time.
     pub fn maximum_body_bytes(&self) -> usize {
-        self.maximum_body_bytes
+        self.size.maximum_body()
+    }
+
+    /// Asks the queue again how large a message may be.
+    pub async fn look_again(&self) {
+        self.size.read_again(self.queue.as_ref()).await;
     }
 
     /// Publishes a result, cut to what the queue takes.
@@ -58,7 +64,7 @@ impl Outbox {
     /// # Errors
     /// As [`publish_as`](Outbox::publish_as).
     pub async fn publish(&self, report: Report, reply: Reply) -> Result<(), QueueError> {
-        let body = MessageBody::of(cut::to_message(&report, self.maximum_body_bytes));
+        let body = MessageBody::of(cut::to_message(&report, self.maximum_body_bytes()));
         self.publish_as(report, body, reply).await
     }
 
@@ -80,7 +86,8 @@ impl Outbox {
             fair_group: group,
         };
         let (published, answer) = oneshot::channel();
-        let gone = || QueueError { operation: "publish results", reason: "publishing has ended".to_owned(), code: None };
+        let gone =
+            || QueueError { operation: "publish results", reason: "publishing has ended".to_owned(), code: None };
         let publication = Publication { report, lease, message, published };
         self.sender.send(publication).await.map_err(|_| gone())?;
         answer.await.unwrap_or_else(|_| Err(gone()))
@@ -109,7 +116,9 @@ impl Publication {
     }
 }
 
-async fn publish(queue: Arc<dyn Queue>, mut waiting: mpsc::Receiver<Publication>, maximum_batch_bytes: usize) {
+/// Takes what waits, and sends it. Each batch says for itself what became of its results.
+async fn publish(queue: Arc<dyn Queue>, mut waiting: mpsc::Receiver<Publication>, size: Arc<MessageSize>) {
+    let mut flights = Flights::new();
     // One that was taken and didn't fit into the last batch any more.
     let mut left: Option<Publication> = None;
     loop {
@@ -117,41 +126,41 @@ async fn publish(queue: Arc<dyn Queue>, mut waiting: mpsc::Receiver<Publication>
             Some(publication) => publication,
             None => match waiting.recv().await {
                 Some(publication) => publication,
-                None => return,
+                None => break,
             },
         };
+        flights.turn().await;
         let mut bytes = first.message.body.len() + ENVELOPE_BYTES;
         let mut batch = vec![first];
         while batch.len() < BATCH {
             let Ok(next) = waiting.try_recv() else { break };
             bytes += next.message.body.len() + ENVELOPE_BYTES;
-            if bytes > maximum_batch_bytes {
+            if bytes > size.maximum() {
                 left = Some(next);
                 break;
             }
             batch.push(next);
         }
-        let longest = maximum_batch_bytes.saturating_sub(ENVELOPE_BYTES);
-        let messages: Vec<Outgoing> = batch.iter_mut().map(|publication| publication.current(longest)).collect();
-        let outcome = queue.send(&messages).await;
-        for (index, publication) in batch.into_iter().enumerate() {
-            // Nobody waits any more for a job that was given up meanwhile.
-            let _ = publication.published.send(of_entry(&outcome, index));
-        }
+        let (queue, size) = (queue.clone(), size.clone());
+        flights.start(async move { send(queue.as_ref(), batch, &size).await });
     }
+    flights.land().await;
 }
 
-fn of_entry(outcome: &Result<Vec<Refused>, QueueError>, index: usize) -> Result<(), QueueError> {
-    let operation = "publish a result";
-    match outcome {
-        Ok(refused) => match refused.iter().find(|refused| refused.index == index) {
-            None => Ok(()),
-            Some(refused) => Err(QueueError {
-                operation,
-                reason: refused.reason.clone(),
-                code: Some(refused.code.clone()),
-            }),
-        },
-        Err(error) => Err(QueueError { operation, reason: error.reason.clone(), code: error.code.clone() }),
+async fn send(queue: &dyn Queue, mut batch: Vec<Publication>, size: &MessageSize) {
+    let messages: Vec<Outgoing> =
+        batch.iter_mut().map(|publication| publication.current(size.maximum_body())).collect();
+    let outcome = queue.send(&messages).await;
+    // A refusal may mean that the queue takes less than it did. Silence doesn't.
+    let is_refused = match &outcome {
+        Ok(refused) => !refused.is_empty(),
+        Err(error) => error.code.is_some(),
+    };
+    if is_refused {
+        size.read_again(queue).await;
+    }
+    for (index, publication) in batch.into_iter().enumerate() {
+        // Nobody waits any more for a job that was given up meanwhile.
+        let _ = publication.published.send(outcome_of("publish a result", &outcome, index));
     }
 }

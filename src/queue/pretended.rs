@@ -7,7 +7,8 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::{Message, Outgoing, Queue, QueueError, Refused};
+use super::letter::Letter;
+use super::{Letters, Message, Outgoing, Queue, QueueError, Refused};
 use crate::trace::Trace;
 
 /// When a request came, and how many messages it was for.
@@ -76,6 +77,32 @@ impl Queue for Pretended {
 
     fn send<'a>(&'a self, _: &'a [Outgoing]) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>> {
         unreachable!("nothing is sent here")
+    }
+}
+
+impl Letters for Pretended {
+    fn url(&self) -> &str {
+        "pretended-dead"
+    }
+
+    fn about_how_many(&self) -> BoxFuture<'_, Result<u64, QueueError>> {
+        unreachable!("nobody counts here")
+    }
+
+    fn take(&self, _: Duration, _: Duration) -> BoxFuture<'_, Result<Vec<Letter>, QueueError>> {
+        unreachable!("nothing is taken here")
+    }
+
+    fn put<'a>(&'a self, _: &'a [Letter]) -> BoxFuture<'a, Result<Vec<Result<String, QueueError>>, QueueError>> {
+        unreachable!("nothing is put here")
+    }
+
+    fn remove<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, Result<Vec<(usize, String)>, QueueError>> {
+        unreachable!("nothing is removed here")
+    }
+
+    fn give_back<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, Result<(), QueueError>> {
+        unreachable!("nothing is given back here")
     }
 }
 

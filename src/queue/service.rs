@@ -1,12 +1,15 @@
-//! What Caisson asks of a queue, in its own words: six calls. [`Sqs`](super::Sqs) answers them in service, a queue in memory
-//! in the model test.
+//! What Caisson asks of a queue, in its own words, and of one that holds dead letters. [`Sqs`](super::Sqs) answers in service, a
+//! queue in memory in the model test.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::Message;
+use super::letter::Letter;
+use super::{Attributes, Message};
 
 /// A call that failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -24,6 +27,27 @@ pub struct Refused {
     pub index: usize,
     pub code: String,
     pub reason: String,
+}
+
+fn unsupported(operation: &'static str) -> QueueError {
+    QueueError { operation, reason: "this queue can't".to_owned(), code: None }
+}
+
+/// What became of one entry of a batch.
+pub(super) fn outcome_of(
+    operation: &'static str,
+    outcome: &Result<Vec<Refused>, QueueError>,
+    index: usize,
+) -> Result<(), QueueError> {
+    match outcome {
+        Ok(refused) => match refused.iter().find(|refused| refused.index == index) {
+            None => Ok(()),
+            Some(Refused { code, reason, .. }) => {
+                Err(QueueError { operation, reason: reason.clone(), code: Some(code.clone()) })
+            }
+        },
+        Err(error) => Err(QueueError { operation, reason: error.reason.clone(), code: error.code.clone() }),
+    }
 }
 
 /// A message to send.
@@ -51,6 +75,16 @@ pub trait Queue: Debug + Send + Sync + 'static {
         self.url().ends_with(".fifo")
     }
 
+    /// What the queue says of itself, now. One in memory has nothing to say.
+    fn attributes(&self) -> BoxFuture<'_, Result<Attributes, QueueError>> {
+        async { Err(unsupported("read the queue's attributes")) }.boxed()
+    }
+
+    /// The dead-letter queue of this ARN. A queue in memory knows none.
+    fn letters_of<'a>(&'a self, _arn: &'a str) -> BoxFuture<'a, Result<Arc<dyn Letters>, QueueError>> {
+        async { Err(unsupported("find a queue by its ARN")) }.boxed()
+    }
+
     /// Waits up to `wait` for up to `count` messages, which stay hidden from others for `visibility`.
     fn receive(
         &self,
@@ -70,4 +104,24 @@ pub trait Queue: Debug + Send + Sync + 'static {
 
     /// Sends messages.
     fn send<'a>(&'a self, messages: &'a [Outgoing]) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>>;
+}
+
+/// A queue that holds dead letters. They come whole, with everything that has to survive a move.
+pub trait Letters: Debug + Send + Sync + 'static {
+    fn url(&self) -> &str;
+
+    /// About how many letters are visible.
+    fn about_how_many(&self) -> BoxFuture<'_, Result<u64, QueueError>>;
+
+    /// Takes up to ten letters and hides them for `visibility`.
+    fn take(&self, visibility: Duration, wait: Duration) -> BoxFuture<'_, Result<Vec<Letter>, QueueError>>;
+
+    /// Sends up to ten letters; for each the new message's id, or why it was refused.
+    fn put<'a>(&'a self, letters: &'a [Letter]) -> BoxFuture<'a, Result<Vec<Result<String, QueueError>>, QueueError>>;
+
+    /// Deletes up to ten letters; those that couldn't be, by their index, each with the reason.
+    fn remove<'a>(&'a self, handles: &'a [String]) -> BoxFuture<'a, Result<Vec<(usize, String)>, QueueError>>;
+
+    /// Makes letters visible again.
+    fn give_back<'a>(&'a self, handles: &'a [String]) -> BoxFuture<'a, Result<(), QueueError>>;
 }

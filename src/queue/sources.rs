@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::shares::{Grant, Shares, Wait};
 use super::service::QueueError;
+use super::shares::{Grant, Shares, Wait};
 use super::{Delivery, Inbox};
 use crate::retry::Retry;
 
@@ -162,7 +162,8 @@ impl<P: Send + 'static> Intake<P> {
                 Vec::new()
             }
         };
-        self.free.append(&mut permits);
+        // What brought nothing is free for others: a job that is tried again waits for it.
+        self.free.clear();
         arrived
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
+use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
@@ -19,7 +20,7 @@ use futures_util::future::BoxFuture;
 
 use super::Message;
 use super::batch::not_done;
-use super::service::{Outgoing, Queue, QueueError, Refused};
+use super::service::{Letters, Outgoing, Queue, QueueError, Refused};
 use crate::aws::Refusal;
 use crate::metrics::{self, QueueRequest};
 use crate::trace::Trace;
@@ -81,6 +82,8 @@ impl Sqs {
         &self.url
     }
 
+    /// What the queue says of itself, now.
+    ///
     /// # Errors
     /// When the queue doesn't exist, isn't allowed, or can't be reached.
     pub async fn attributes(&self) -> Result<Attributes, QueueError> {
@@ -136,8 +139,13 @@ impl Sqs {
             .message_attribute_names(TRACEPARENT)
             .message_attribute_names(TRACESTATE)
             .customize()
-            // A long poll takes as long as it was asked to, before the answer.
-            .config_override(aws_sdk_sqs::Config::builder().timeout_config(within(wait + ANSWER)))
+            // A long poll takes as long as it was asked to, before the answer. Tried once: a message's lease is counted from
+            // here on, and one that a second try brings would seem to have used up the time of the first.
+            .config_override(
+                aws_sdk_sqs::Config::builder()
+                    .timeout_config(within(wait + ANSWER))
+                    .retry_config(RetryConfig::disabled()),
+            )
             .send()
             .await
             .map_err(|error| failed("receive messages", &error))?;
@@ -229,8 +237,7 @@ impl Sqs {
         let operation = "publish results";
         let fifo = self.is_fifo();
         let entries = messages.iter().enumerate().map(|(index, message)| {
-            let mut entry =
-                SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(&message.body);
+            let mut entry = SendMessageBatchRequestEntry::builder().id(index.to_string()).message_body(&message.body);
             for (name, value) in &message.attributes {
                 let value = MessageAttributeValue::builder()
                     .data_type("String")
@@ -249,7 +256,8 @@ impl Sqs {
             }
             if let Some(bytes) = message.payload_bytes {
                 let value = MessageAttributeValue::builder().data_type("Number").string_value(bytes.to_string());
-                entry = entry.message_attributes(PAYLOAD_SIZE, value.build().map_err(|error| invalid(operation, &error))?);
+                entry =
+                    entry.message_attributes(PAYLOAD_SIZE, value.build().map_err(|error| invalid(operation, &error))?);
             }
             if fifo {
                 entry = entry.message_group_id(&message.group).message_deduplication_id(&message.deduplication);
@@ -274,6 +282,14 @@ impl Sqs {
 impl Queue for Sqs {
     fn url(&self) -> &str {
         &self.url
+    }
+
+    fn attributes(&self) -> BoxFuture<'_, Result<Attributes, QueueError>> {
+        Sqs::attributes(self).boxed()
+    }
+
+    fn letters_of<'a>(&'a self, arn: &'a str) -> BoxFuture<'a, Result<Arc<dyn Letters>, QueueError>> {
+        async move { Ok(Arc::new(self.of_arn(arn).await?) as Arc<dyn Letters>) }.boxed()
     }
 
     fn receive(

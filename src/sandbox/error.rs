@@ -24,7 +24,9 @@ pub enum SandboxError {
     Unexpected(String),
     #[error("the conversation with the agent broke off before any program ran: {0}")]
     Conversation(String),
-    #[error("the sandbox ended while a program ran in it, but not by the program's doing: {0}")]
+    #[error("the agent was lost with only the job's files in its sandbox: {0}")]
+    Lost(String),
+    #[error("the sandbox ended, but not by the job's doing: {0}")]
     Disturbed(String),
     #[error("the host kept the program waiting for a CPU for {:.1} s, which is too long to judge it", .0.as_secs_f32())]
     HostBusy(Duration),
@@ -45,7 +47,8 @@ impl SandboxError {
     /// job would most likely meet the same. Several in a row are a reason to stop taking jobs until
     /// [`Sandboxes::ping`](super::Sandboxes::ping) answers.
     ///
-    /// What a job could bring about on purpose doesn't count, or one job sent often would stop a worker.
+    /// What a job could bring about on purpose doesn't count, or one job sent often would stop a worker. So an agent that
+    /// doesn't come up counts, and one that is lost with the job's files in hand doesn't.
     pub fn is_engine_failure(&self) -> bool {
         match self {
             SandboxError::Engine(error) => error.is_engine_failure(),
@@ -59,6 +62,7 @@ impl SandboxError {
             | SandboxError::Agent { .. }
             | SandboxError::Protocol(_)
             | SandboxError::Unexpected(_)
+            | SandboxError::Lost(_)
             | SandboxError::CannotResize
             | SandboxError::NotAgain
             | SandboxError::OtherPlaces
@@ -101,7 +105,8 @@ mod tests {
         }
         let missing = SandboxError::ImageMissing { reference: "x".to_owned() };
         let agent = SandboxError::Agent { operation: "write a file of the job".to_owned(), errno: 28 };
-        for error in [engine(Some(404)), engine(Some(409)), missing, agent, SandboxError::CannotResize] {
+        let lost = SandboxError::Lost("the agent fell silent".to_owned());
+        for error in [engine(Some(404)), engine(Some(409)), missing, agent, lost, SandboxError::CannotResize] {
             assert!(!error.is_engine_failure(), "{error}");
         }
     }

@@ -34,6 +34,9 @@ pub(crate) struct Fate {
 /// How the agent ends when its conversation does: it left, or it could not read or write any more.
 const EXITS_OF_THE_AGENT: [i64; 2] = [0, 1];
 
+/// 128 and SIGKILL's number.
+const EXIT_OF_THE_KILLED: i64 = 137;
+
 impl Fate {
     /// Why the end can't be laid at the door of what ran in the container, which was left alone until then.
     ///
@@ -49,6 +52,13 @@ impl Fate {
 }
 
 impl Fate {
+    /// Whether the kernel ended it for want of memory. The engine is told so by the container's control group, unless that
+    /// is gone before its turn comes: on a busy host two of a hundred such ends were not told. But a SIGKILL tells it, too. No
+    /// process can send one to the first of its own namespace, and the engine tells of those that it sends.
+    pub(crate) fn ran_out_of_memory(&self) -> bool {
+        self.oom || (self.exit_code == Some(EXIT_OF_THE_KILLED) && !self.killed && !self.doubtful)
+    }
+
     /// Whether it left by itself when it was told to, and nothing happened on the way there.
     fn is_orderly(&self) -> bool {
         *self == Fate { exit_code: Some(0), ..Fate::default() }
@@ -249,11 +259,20 @@ mod tests {
     #[test]
     fn only_an_end_that_nothing_else_explains_is_the_programs_doing() {
         let by = |exit_code| Fate { exit_code: Some(exit_code), ..Fate::default() };
-        assert_eq!(by(137).disturbance(), None, "killed from inside, by a limit or for want of memory");
+        assert_eq!(by(137).disturbance(), None, "killed from inside, for want of memory");
         assert_eq!(by(134).disturbance(), None, "it aborted");
         assert!(by(0).disturbance().is_some() && by(1).disturbance().is_some());
         assert!(Fate { killed: true, ..by(137) }.disturbance().is_some());
         assert!(Fate { doubtful: true, ..by(137) }.disturbance().is_some());
+    }
+
+    #[test]
+    fn a_sigkill_that_the_engine_knows_nothing_of_was_for_want_of_memory() {
+        let by = |exit_code| Fate { exit_code: Some(exit_code), ..Fate::default() };
+        assert!(by(137).ran_out_of_memory() && Fate { oom: true, ..by(2) }.ran_out_of_memory());
+        assert!(!by(139).ran_out_of_memory() && !Fate::default().ran_out_of_memory());
+        assert!(!Fate { killed: true, ..by(137) }.ran_out_of_memory(), "by the engine");
+        assert!(!Fate { doubtful: true, ..by(137) }.ran_out_of_memory(), "perhaps with the engine");
     }
 
     #[test]

@@ -16,11 +16,16 @@ pub(crate) struct Images {
     /// How long an answer holds. An image that is tagged anew is used within this time.
     hold: Duration,
     known: Mutex<HashMap<String, (ImageReport, Instant)>>,
+    /// When all that are needed were last seen to be there; `None` when one was missing since.
+    complete: Mutex<Option<Instant>>,
 }
+
+/// How often to look whether the images are still there while no job has found one missing.
+const LOOK: Duration = Duration::from_secs(60);
 
 impl Images {
     pub(crate) fn new(hold: Duration) -> Images {
-        Images { hold, known: Mutex::default() }
+        Images { hold, known: Mutex::default(), complete: Mutex::default() }
     }
 
     pub(crate) async fn resolve(&self, engine: &Engine, reference: &str) -> Result<ImageReport, SandboxError> {
@@ -31,9 +36,34 @@ impl Images {
         }
     }
 
+    /// What is wrong with those of these images that no job could run in. What the engine doesn't say is taken for good: that it is
+    /// away shows elsewhere.
+    pub(crate) async fn missing(&self, engine: &Engine, references: impl Iterator<Item = &str>) -> Vec<SandboxError> {
+        let seen = *self.complete.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.is_some_and(|seen| seen.elapsed() < LOOK) {
+            return Vec::new();
+        }
+        let mut missing = Vec::new();
+        for reference in references {
+            match self.refresh(engine, reference).await {
+                Err(error @ (SandboxError::ImageMissing { .. } | SandboxError::ImageVolumes { .. })) => {
+                    missing.push(error)
+                }
+                Ok(_) | Err(_) => {}
+            }
+        }
+        if missing.is_empty() {
+            *self.complete.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        missing
+    }
+
     /// Asks the engine. Only good answers are kept.
     pub(crate) async fn refresh(&self, engine: &Engine, reference: &str) -> Result<ImageReport, SandboxError> {
         let answer = ask(engine, reference).await;
+        if matches!(answer, Err(SandboxError::ImageMissing { .. })) {
+            *self.complete.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         match &answer {
             Ok(image) if !self.hold.is_zero() => {
@@ -49,7 +79,9 @@ async fn ask(engine: &Engine, reference: &str) -> Result<ImageReport, SandboxErr
     let reference = reference.to_owned();
     match engine.image(&reference).await? {
         None => Err(SandboxError::ImageMissing { reference }),
-        Some(image) if !image.volumes.is_empty() => Err(SandboxError::ImageVolumes { reference, volumes: image.volumes }),
+        Some(image) if !image.volumes.is_empty() => {
+            Err(SandboxError::ImageVolumes { reference, volumes: image.volumes })
+        }
         Some(image) => Ok(ImageReport { reference, digest: image.id }),
     }
 }

@@ -3,12 +3,14 @@
 
 mod acquire;
 pub(crate) mod birth;
+mod blame;
 mod conduct;
 mod program;
 mod teardown;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::time::timeout;
 
@@ -21,10 +23,12 @@ use super::{EngineError, SandboxError, Shared};
 use crate::protocol::{CHUNK, Event, Request};
 use crate::report::SandboxReport;
 
+use birth::greet;
+use blame::Cause;
 use conduct::Conduct;
-use program::Cause;
 
 pub(crate) use acquire::acquire;
+pub use blame::Broken;
 pub use program::StepOutcome;
 
 /// How the engine words it that runtime or kernel refused new limits ("Cannot update container …").
@@ -37,13 +41,7 @@ pub enum Resized {
     /// What earlier programs left takes more memory than that, so that the kernel refuses.
     TooLittle,
     /// The sandbox died of it, or had died before: as [`StepOutcome::Broken`].
-    Broken { oom: bool, detail: String },
-}
-
-/// A sandbox that its program broke.
-struct Broken {
-    oom: bool,
-    detail: String,
+    Broken(Broken),
 }
 
 /// A container that is one job's, with an agent that has answered.
@@ -61,7 +59,8 @@ pub struct Sandbox {
     confinement: SandboxReport,
     /// Which folders programs can write to, as the agent said.
     places: u8,
-    /// Whether a program of the job has run: from then on, a failing agent is evidence about it.
+    /// Whether anything that programs of the job did or made has been in it: from then on, a failing agent is evidence about
+    /// them.
     touched: bool,
     /// What container of the pool it is, where that may be started again.
     of_pool: Option<(Kind, Past)>,
@@ -88,17 +87,25 @@ impl Sandbox {
         &self.confinement
     }
 
-    /// Writes a file of the job into the workspace. It goes together with whatever is asked of the agent next.
+    /// Writes a file of the job into the workspace. It goes together with whatever is asked of the agent next. False when the
+    /// job's files have no room in the sandbox's memory, as far as that shows already; the sandbox is then used up.
     ///
     /// # Errors
-    /// Ours: no program has run yet.
-    pub async fn write_file(&mut self, path: &str, executable: bool, content: &[u8]) -> Result<(), SandboxError> {
+    /// Only what is ours.
+    pub async fn write_file(&mut self, path: &str, executable: bool, content: &[u8]) -> Result<bool, SandboxError> {
         let size = content.len() as u64;
         self.conduct.begins();
-        self.feed(&Request::File { path: path.as_bytes().to_vec(), executable, size }).await?;
-        self.feed_data(content).await?;
-        self.conduct.is_done();
-        Ok(())
+        let fed = async {
+            self.feed(&Request::File { path: path.as_bytes().to_vec(), executable, size }).await?;
+            self.feed_data(content).await
+        };
+        match fed.await {
+            Ok(()) => {
+                self.conduct.is_done();
+                Ok(true)
+            }
+            Err(error) => self.broken(error.into()).await.map(|_| false),
+        }
     }
 
     /// Sets what the kernel holds the container to, if it isn't that already.
@@ -124,17 +131,13 @@ impl Sandbox {
 
     /// The engine is there and refuses other limits: finds out why.
     async fn not_resized(&mut self, error: EngineError) -> Result<Resized, SandboxError> {
+        // It may have died of what is in it.
+        if !self.shared.engine.is_running(&self.id).await? {
+            return self.broken(Cause::Ended(error.to_string())).await.map(Resized::Broken);
+        }
         // In its own words or it is an engine in trouble, from which nothing follows for program or runtime.
         if !error.reason.contains(REFUSED) {
             return Err(error.into());
-        }
-        if !self.shared.engine.is_running(&self.id).await? {
-            // It died of what ran in it, if anything has.
-            if !self.touched {
-                return Err(error.into());
-            }
-            let Broken { oom, detail } = self.broken(Cause::Ended(error.to_string())).await?;
-            return Ok(Resized::Broken { oom, detail });
         }
         // It lives. A runtime that can change limits at all takes those that are in force already; then it was the kernel
         // that couldn't get below the new one by dropping caches (cgroup v1 says so, version 2 kills).
@@ -147,14 +150,21 @@ impl Sandbox {
             Err(error) if !error.reason.contains(REFUSED) => return Err(error.into()),
             Err(_) => {}
         }
+        // Or it has just died, and the engine doesn't know yet.
+        let patience = self.shared.settings.patience.ready;
+        let conversation = self.conversation.as_mut().ok_or_else(used_up)?;
+        let answer = timeout(patience, greet(conversation)).await.unwrap_or(Err(SandboxError::NotReady(patience)));
+        if let Err(lost) = answer {
+            return self.broken(lost.into()).await.map(Resized::Broken);
+        }
         tracing::warn!(%error, "this runtime can't change a live container's limits");
         self.shared.cannot_resize.store(true, Ordering::Relaxed);
         Err(SandboxError::CannotResize)
     }
 
-    /// Keeps the workspace as it is now, for the steps that restore it, and answers in how many bytes. `None` when the
-    /// agent can't, which after a program of the job has run is that program's doing (a tree too large to be a
-    /// compiler's); the sandbox is then used up.
+    /// Keeps the workspace as it is now, for the steps that restore it, and answers in how many bytes. `None` when that is
+    /// more than there is memory for or, after a program of the job has run, than a compiler makes; the sandbox is then used
+    /// up.
     ///
     /// # Errors
     /// Only what is ours.
@@ -173,10 +183,12 @@ impl Sandbox {
             Ok(other) => SandboxError::Unexpected(format!("{other:?}")),
             Err(error) => error,
         };
-        if !self.touched {
-            return Err(reason);
-        }
         self.broken(reason.into()).await.map(|_| None)
+    }
+
+    /// The memory that the kernel holds it to, in bytes. Before its first program that may be more than was asked for.
+    pub fn memory_bytes(&self) -> u64 {
+        self.in_force.0
     }
 
     /// The snapshot's bytes, for another sandbox. They are the agent's own format and hold what the job's programs made:
@@ -212,27 +224,20 @@ impl Sandbox {
     pub async fn load(&mut self, archive: &[u8]) {
         self.touched = true;
         self.conduct.begins();
-        let silence = self.shared.settings.patience.silence;
         let sent = async {
             self.feed(&Request::Load { size: archive.len() as u64 }).await?;
             self.feed_data(archive).await?;
             self.flush().await
         };
-        match timeout(silence, sent).await {
-            Ok(Ok(())) => self.conduct.is_done(),
-            Ok(Err(error)) => tracing::debug!(container.id = self.id, %error, "a snapshot could not be loaded"),
-            Err(_) => tracing::debug!(container.id = self.id, "a snapshot was not taken in time"),
+        match sent.await {
+            Ok(()) => self.conduct.is_done(),
+            Err(error) => tracing::debug!(container.id = self.id, %error, "a snapshot could not be loaded"),
         }
     }
 
     async fn event(&mut self) -> Result<Event, SandboxError> {
-        let conversation = self.conversation.as_mut().ok_or_else(used_up)?;
-        let silence = self.shared.settings.patience.silence;
-        match timeout(silence, conversation.next()).await {
-            Ok(Ok(event)) => Ok(event),
-            Ok(Err(lost)) => Err(SandboxError::Conversation(lost.to_string())),
-            Err(_) => Err(SandboxError::NotReady(silence)),
-        }
+        let silence = self.silence();
+        in_time(silence, self.conversation.as_mut().ok_or_else(used_up)?.next()).await
     }
 
     async fn send(&mut self, request: &Request) -> Result<(), SandboxError> {
@@ -242,7 +247,8 @@ impl Sandbox {
 
     /// As [`Conversation::feed`].
     async fn feed(&mut self, request: &Request) -> Result<(), SandboxError> {
-        self.conversation.as_mut().ok_or_else(used_up)?.feed(request).await.map_err(broken_off)
+        let silence = self.silence();
+        in_time(silence, self.conversation.as_mut().ok_or_else(used_up)?.feed(request)).await
     }
 
     async fn feed_data(&mut self, data: &[u8]) -> Result<(), SandboxError> {
@@ -253,19 +259,28 @@ impl Sandbox {
     }
 
     async fn flush(&mut self) -> Result<(), SandboxError> {
-        self.conversation.as_mut().ok_or_else(used_up)?.flush().await.map_err(broken_off)
+        let silence = self.silence();
+        in_time(silence, self.conversation.as_mut().ok_or_else(used_up)?.flush()).await
+    }
+
+    /// How long the agent may take for anything but a program.
+    fn silence(&self) -> Duration {
+        self.shared.settings.patience.silence
     }
 }
 
-fn broken_off(lost: Lost) -> SandboxError {
-    match lost {
-        Lost::Frame(error) => SandboxError::Protocol(error),
-        Lost::Ended(reason) => SandboxError::Conversation(reason),
+/// An agent that takes or gives nothing any more isn't waited for.
+async fn in_time<T>(silence: Duration, words: impl Future<Output = Result<T, Lost>>) -> Result<T, SandboxError> {
+    match timeout(silence, words).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(Lost::Frame(error))) => Err(SandboxError::Protocol(error)),
+        Ok(Err(Lost::Ended(reason))) => Err(SandboxError::Conversation(reason)),
+        Err(_) => Err(SandboxError::NotReady(silence)),
     }
 }
 
 fn used_up() -> SandboxError {
-    SandboxError::Conversation("the sandbox is used up".to_owned())
+    SandboxError::Lost("the sandbox is used up".to_owned())
 }
 
 fn agent_failure(operation: &[u8], errno: i32) -> SandboxError {

@@ -122,6 +122,7 @@ impl Store {
             object: format!("s3://{bucket}/{key}"),
             reason: format!("it {reason}"),
             code: None,
+            is_outage: false,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! S3 by its SDK: each call a function in our own words. The only place that names `aws_sdk_s3`.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::StoreError;
+use super::error::is_outage;
 use crate::aws::{Refusal, in_one_line};
 use crate::job::S3Object;
 
@@ -23,7 +25,11 @@ const WHOLE_OBJECT: Duration = Duration::from_secs(120);
 const UPLOAD: Duration = Duration::from_secs(15);
 
 #[derive(Debug)]
-pub(super) struct Client(aws_sdk_s3::Client);
+pub(super) struct Client {
+    s3: aws_sdk_s3::Client,
+    /// The object that was read last: what an outage is told by.
+    last: Mutex<Option<S3Object>>,
+}
 
 /// Why an object can't be had.
 #[derive(Debug)]
@@ -58,13 +64,14 @@ impl Client {
         // Whoever names an endpoint means a server that may have no DNS name for each bucket.
         let named = config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
         let config = aws_sdk_s3::config::Builder::from(&config).force_path_style(named).build();
-        Client(aws_sdk_s3::Client::from_conf(config))
+        Client { s3: aws_sdk_s3::Client::from_conf(config), last: Mutex::default() }
     }
 
     /// Begins to read an object of at most `limit` bytes.
     pub(super) async fn get(&self, object: &S3Object, limit: u64) -> Result<Download, Unavailable> {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(object.clone());
         let until = Instant::now() + WHOLE_OBJECT;
-        let answer = self.0.get_object().bucket(object.bucket()).key(object.key()).send().await;
+        let answer = self.s3.get_object().bucket(object.bucket()).key(object.key()).send().await;
         let answer = answer.map_err(|error| unavailable(object, &error))?;
         let length = answer.content_length().and_then(|length| u64::try_from(length).ok());
         if length.is_some_and(|length| length > limit) {
@@ -73,10 +80,23 @@ impl Client {
         Ok(Download { name: object.to_string(), stream: answer.body, received: 0, limit, until })
     }
 
+    /// Whether S3 gives the beginning of the object that was read last, or says what is wrong with it.
+    pub(super) async fn probe(&self) -> Result<(), StoreError> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(object) = last else { return Ok(()) };
+        let outcome = match self.get(&object, u64::MAX).await {
+            Ok(mut download) => download.next().await.map(drop),
+            Err(unavailable) => Err(unavailable),
+        };
+        match outcome {
+            Err(Unavailable::Ours(error)) if error.is_outage() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) async fn put(&self, object: &S3Object, body: Bytes) -> Result<(), StoreError> {
-        let timeouts =
-            TimeoutConfig::builder().operation_attempt_timeout(ANSWER).operation_timeout(UPLOAD).build();
-        self.0
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ANSWER).operation_timeout(UPLOAD).build();
+        self.s3
             .put_object()
             .bucket(object.bucket())
             .key(object.key())
@@ -91,7 +111,7 @@ impl Client {
     }
 
     pub(super) async fn delete(&self, object: &S3Object) -> Result<(), StoreError> {
-        let answer = self.0.delete_object().bucket(object.bucket()).key(object.key()).send().await;
+        let answer = self.s3.delete_object().bucket(object.bucket()).key(object.key()).send().await;
         answer.map(drop).map_err(|error| failed("delete", object.to_string(), &error))
     }
 }
@@ -111,7 +131,7 @@ impl Download {
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Unavailable> {
         let broken = |reason: String| {
             let object = self.name.clone();
-            Unavailable::Ours(StoreError::Service { operation: "read", object, reason, code: None })
+            Unavailable::Ours(StoreError::Service { operation: "read", object, reason, code: None, is_outage: true })
         };
         let piece = match timeout_at(self.until, timeout(ANSWER, self.stream.try_next())).await {
             Ok(Ok(piece)) => piece.map_err(|error| broken(in_one_line(&error)))?,
@@ -153,5 +173,7 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let Refusal { reason, code } = Refusal::of(error);
-    StoreError::Service { operation, object, reason, code }
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let is_outage = is_outage(code.as_deref(), status);
+    StoreError::Service { operation, object, reason, code, is_outage }
 }

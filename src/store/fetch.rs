@@ -91,5 +91,6 @@ fn gone(wanted: &Reference) -> StoreError {
         object: wanted.object.to_string(),
         reason: "it leaves the cache faster than it is read; store.cache_bytes is too small for the jobs at hand".to_owned(),
         code: None,
+        is_outage: false,
     }
 }

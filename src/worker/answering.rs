@@ -5,15 +5,26 @@ use std::fmt::Debug;
 
 use crate::answer::{Origin, Request};
 use crate::execute::Remaining;
+use crate::health::Condition;
 use crate::job::{self, Bounds};
 use crate::pipeline::{Failure, Pipeline};
 use crate::queue::sources::Permits;
 use crate::report::{MessageBody, Report};
 use crate::sandbox::slots;
 
+/// What this host lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    pub condition: Condition,
+    pub reason: String,
+}
+
 pub trait Answering: Permits + Debug + Send + Sync + 'static {
     /// Who runs them, for the log.
     fn worker_id(&self) -> &str;
+
+    /// How many jobs it runs at a time.
+    fn slots(&self) -> usize;
 
     /// Whether jobs could run, as far as can be told without one.
     ///
@@ -21,11 +32,17 @@ pub trait Answering: Permits + Debug + Send + Sync + 'static {
     /// What is in the way.
     fn probe(&self) -> impl Future<Output = Result<(), String>> + Send;
 
-    /// Whether there is room on the host for more jobs.
+    /// Whether the object store does what it failed to do last.
     ///
     /// # Errors
-    /// What is short.
-    fn room(&self) -> impl Future<Output = Result<(), String>> + Send;
+    /// That it fails again.
+    fn probe_store(&self) -> impl Future<Output = Result<(), String>> + Send;
+
+    /// Whether the host has what jobs need: images, and room.
+    ///
+    /// # Errors
+    /// What is missing.
+    fn fitness(&self) -> impl Future<Output = Result<(), Unfit>> + Send;
 
     /// Answers a message. Dropping the future kills what runs. `remaining` tells all the while how long it may still take.
     ///
@@ -72,12 +89,26 @@ impl Answering for Pipeline {
         &self.worker.id
     }
 
-    async fn probe(&self) -> Result<(), String> {
-        self.sandboxes.ping().await.map_err(|error| error.to_string())
+    fn slots(&self) -> usize {
+        self.sandboxes.slots()
     }
 
-    async fn room(&self) -> Result<(), String> {
-        self.sandboxes.room().await.map_err(|no_room| no_room.to_string())
+    async fn probe(&self) -> Result<(), String> {
+        self.sandboxes.probe().await.map_err(|error| error.to_string())
+    }
+
+    async fn probe_store(&self) -> Result<(), String> {
+        self.store.probe().await.map_err(|error| error.to_string())
+    }
+
+    async fn fitness(&self) -> Result<(), Unfit> {
+        let unfit = |condition, reason| Unfit { condition, reason };
+        let missing = self.sandboxes.missing_images(self.policy.images()).await;
+        if !missing.is_empty() {
+            let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            return Err(unfit(Condition::Images, missing.join("; ")));
+        }
+        self.sandboxes.room().await.map_err(|no_room| unfit(Condition::Disk, no_room.to_string()))
     }
 
     async fn answer(

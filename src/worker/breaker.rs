@@ -7,8 +7,13 @@
 //! ```
 //!
 //! A message that is taken in while everything fails only has its receive count raised, and after enough of them its job
-//! is given up. One breaker stands for the engine, one for the outgoing queue.
+//! is given up. One breaker stands for each thing that may be away: the engine with its host, the object store, the outgoing queue,
+//! and deletions from the incoming queues.
+//!
+//! Failures that a job may have brought about never open it by themselves, or whoever sends jobs could stop a worker. Several in a
+//! row are a reason to look: see [`Breaker::may_have_failed`].
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,15 +36,27 @@ pub struct Breaker {
     /// What fails, for the log.
     name: &'static str,
     state: Mutex<State>,
+    /// Failures in a row that jobs may have brought about.
+    doubts: AtomicU32,
     changed: Notify,
 }
 
 #[derive(Debug)]
 enum State {
-    Closed { failures: u32 },
-    Open { until: Instant, retry: Retry, reason: String },
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: Instant,
+        retry: Retry,
+        reason: String,
+    },
     /// `since` is when the one message was let in; `None` before that.
-    Trial { since: Option<Instant>, retry: Retry, reason: String },
+    Trial {
+        since: Option<Instant>,
+        retry: Retry,
+        reason: String,
+    },
 }
 
 /// How much may be taken in now.
@@ -52,9 +69,23 @@ pub(super) enum Admission {
     NotBefore(Instant),
 }
 
+/// What a probe that went well says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probed {
+    /// Not enough: only a job can show that it works.
+    Nothing,
+    /// Just what had failed has gone well now.
+    Settled,
+}
+
 impl Breaker {
     pub fn new(name: &'static str) -> Breaker {
-        Breaker { name, state: Mutex::new(State::Closed { failures: 0 }), changed: Notify::new() }
+        Breaker {
+            name,
+            state: Mutex::new(State::Closed { failures: 0 }),
+            doubts: AtomicU32::new(0),
+            changed: Notify::new(),
+        }
     }
 
     /// Why nothing, or only a trial, is taken in; `None` when it is closed.
@@ -66,6 +97,7 @@ impl Breaker {
     }
 
     pub(super) fn succeeded(&self) {
+        self.doubts.store(0, Ordering::Relaxed);
         let mut state = self.lock();
         if !matches!(*state, State::Closed { .. }) {
             tracing::info!(breaker = self.name, "works again; taking in messages");
@@ -75,6 +107,26 @@ impl Breaker {
         self.changed.notify_waiters();
     }
 
+    /// It failed, but a job may have brought that about. Tells whether it is time to look by oneself whether it works, and to
+    /// [`open`](Breaker::open) it if it doesn't.
+    pub(super) fn may_have_failed(&self) -> bool {
+        let doubts = self.doubts.fetch_add(1, Ordering::Relaxed) + 1;
+        let is_time = doubts >= FAILURES;
+        if is_time {
+            self.doubts.store(0, Ordering::Relaxed);
+        }
+        is_time
+    }
+
+    /// It surely fails: no need to see more of it.
+    pub(super) fn open(&self, reason: &str) {
+        if let State::Closed { failures } = &mut *self.lock() {
+            *failures = FAILURES - 1;
+        }
+        self.failed(reason);
+    }
+
+    /// It failed, and no job can have brought that about.
     pub(super) fn failed(&self, reason: &str) {
         let mut state = self.lock();
         let mut retry = match &mut *state {
@@ -83,7 +135,12 @@ impl Breaker {
                 if *failures < FAILURES {
                     return;
                 }
-                tracing::error!(breaker = self.name, failures = FAILURES, reason, "fails again and again; taking in no messages");
+                tracing::error!(
+                    breaker = self.name,
+                    failures = FAILURES,
+                    reason,
+                    "fails again and again; taking in no messages"
+                );
                 Retry::new(FIRST_WAIT, LONGEST_WAIT)
             }
             // A job from before the breaker opened; that it fails is no news.
@@ -97,7 +154,7 @@ impl Breaker {
     }
 
     /// Whether something may be taken in. `probe` is asked after a wait whether a trial makes sense.
-    pub(super) async fn admission(&self, probe: impl AsyncFnOnce() -> Result<(), String>) -> Admission {
+    pub(super) async fn admission(&self, probe: impl AsyncFnOnce() -> Result<Probed, String>) -> Admission {
         let now = Instant::now();
         match &*self.lock() {
             State::Closed { .. } => return Admission::Any,
@@ -113,7 +170,12 @@ impl Breaker {
         let mut retry = std::mem::replace(retry, Retry::new(FIRST_WAIT, LONGEST_WAIT));
         let first_reason = std::mem::take(reason);
         match answer {
-            Ok(()) => {
+            Ok(Probed::Settled) => {
+                tracing::info!(breaker = self.name, "works again; taking in messages");
+                *state = State::Closed { failures: 0 };
+                Admission::Any
+            }
+            Ok(Probed::Nothing) => {
                 *state = State::Trial { since: None, retry, reason: first_reason };
                 Admission::One
             }
@@ -158,11 +220,15 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    async fn good() -> Result<(), String> {
-        Ok(())
+    async fn good() -> Result<Probed, String> {
+        Ok(Probed::Nothing)
     }
 
-    async fn bad() -> Result<(), String> {
+    async fn settled() -> Result<Probed, String> {
+        Ok(Probed::Settled)
+    }
+
+    async fn bad() -> Result<Probed, String> {
         Err("no answer".to_owned())
     }
 
@@ -220,5 +286,28 @@ mod tests {
         breaker.tried();
         tokio::time::sleep(TRIAL).await;
         assert_eq!(breaker.admission(good).await, Admission::One);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_jobs_may_have_brought_about_is_a_reason_to_look_and_no_more() {
+        let breaker = Breaker::new("engine");
+        for _ in 0..3 {
+            assert!((1..FAILURES).all(|_| !breaker.may_have_failed()) && breaker.may_have_failed());
+        }
+        (1..FAILURES).for_each(|_| _ = breaker.may_have_failed());
+        breaker.succeeded();
+        assert!(!breaker.may_have_failed(), "in a row, that is");
+        assert_eq!(breaker.admission(bad).await, Admission::Any);
+        breaker.open("no container starts");
+        assert!(matches!(breaker.admission(good).await, Admission::NotBefore(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_probe_that_shows_that_it_works_closes_it() {
+        let breaker = open();
+        let Admission::NotBefore(until) = breaker.admission(settled).await else { panic!("it is open") };
+        tokio::time::sleep_until(until).await;
+        assert_eq!(breaker.admission(settled).await, Admission::Any);
+        assert_eq!(breaker.reason(), None);
     }
 }

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::Worker;
 use crate::health::Health;
 use crate::queue::sources::Source;
-use crate::queue::{Inbox, Outbox};
+use crate::queue::{Duties, Inbox, Outbox};
 use crate::shutdown::Shutdown;
 use link::{Life, Link, Side};
 use pretended::Pretended;
@@ -45,8 +45,9 @@ async fn place(world: Arc<World>, mut rng: Rng) {
         let slots = 1 + rng.below(3);
         let pretended = Pretended::new(world.clone(), slots, life.clone(), rng.split());
         let inbox = Inbox::new(link(Side::Incoming, rng.split()), VISIBILITY, Duration::from_secs(20));
+        let inbox = inbox.with_duties(Duties { copies: false, answers: true, outgoing_arn: None });
         let outbox = Outbox::start(link(Side::Outgoing, rng.split()), MAXIMUM_MESSAGE_BYTES);
-        let inbox = inbox.with_redrive(world.max_receive_count(), None);
+        let opened = inbox.clone();
         let worker = Worker::new(pretended, vec![Source { inbox, weight: 1 }], outbox, Health::new(VISIBILITY));
         let shutdown = Shutdown::default();
         let stop = async {
@@ -59,10 +60,17 @@ async fn place(world: Arc<World>, mut rng: Rng) {
             shutdown.abort.cancel();
             std::future::pending().await
         };
+        let work = async {
+            // It doesn't begin without.
+            while opened.look_again().await.is_err() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            worker.run(shutdown.clone()).await;
+        };
         tokio::select! {
             // What it has spawned goes on, but reaches nothing any more: to everybody else it is dead.
             () = life.ended() => world.note_crash(),
-            () = worker.run(shutdown.clone()) => {}
+            () = work => {}
             () = stop => {}
         }
         life.end();
@@ -73,8 +81,7 @@ async fn place(world: Arc<World>, mut rng: Rng) {
 async fn history(seed: u64) -> Result<String, String> {
     let mut rng = Rng::new(seed);
     let world = World::new(&mut rng);
-    let places: Vec<_> =
-        (0..1 + rng.below(3)).map(|_| tokio::spawn(place(world.clone(), rng.split()))).collect();
+    let places: Vec<_> = (0..1 + rng.below(3)).map(|_| tokio::spawn(place(world.clone(), rng.split()))).collect();
     tokio::time::sleep(FAULTY).await;
     world.calm();
     let limit = Instant::now() + PATIENCE;

@@ -52,8 +52,8 @@ impl Observer for QueueTraffic {
         }
     }
 
-    fn answer(&self, request: &Request, status: u16, body: &[u8], delivered: bool) {
-        if status != 200 || !delivered {
+    fn answer(&self, request: &Request, status: u16, body: &[u8], told: Option<&[u8]>) {
+        if status != 200 || told.is_none() {
             return;
         }
         let answer: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -148,7 +148,7 @@ impl Observer for EngineTraffic {
         }
     }
 
-    fn answer(&self, request: &Request, status: u16, body: &[u8], _delivered: bool) {
+    fn answer(&self, request: &Request, status: u16, body: &[u8], _told: Option<&[u8]>) {
         if request.operation != "create" || status != 201 {
             return;
         }

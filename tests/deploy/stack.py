@@ -137,7 +137,8 @@ def look_at_permissions(name: str, out: dict, made: dict, bucket: str | None) ->
         granted |= {statement["Sid"]: statement for statement in document["Statement"]}
     allows(granted.pop("TakeJobs"), take, incoming)
     allows(granted.pop("PublishResults"), send, outgoing)
-    allows(granted.pop("CopyWhatIsNoJob"), {"sqs:SendMessage", "sqs:GetQueueUrl"}, dead[0])
+    letters = {"ReceiveMessage", "ChangeMessageVisibility", "SendMessage", "DeleteMessage", "GetQueueAttributes", "GetQueueUrl"}
+    allows(granted.pop("TendDeadLetters"), {f"sqs:{action}" for action in letters}, dead[0])
     allows(
         granted.pop("OwnLifecycle"),
         {

@@ -50,7 +50,7 @@ async fn what_was_compiled_once_runs_in_the_container_of_each_test() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_test_whose_container_dies_is_a_runtime_error_and_the_next_one_gets_another_container() {
+async fn a_test_whose_container_the_kernel_ends_is_over_its_memory_limit_and_the_next_one_gets_another_container() {
     let lab = Lab::open(1).await;
     let source = format!("{BIRTH}; if [[ $(cat) == wait ]]; then sleep 200; fi");
     let tests = json!([{ "id": "1" }, { "id": "2", "stdin": "wait" }, { "id": "3" }]);
@@ -68,8 +68,8 @@ async fn a_test_whose_container_dies_is_a_runtime_error_and_the_next_one_gets_an
     kill_agent(&id).await;
     let report = within("the job", running).await.expect("the job is answered");
     lab.close().await;
-    assert_eq!(verdicts(&report), ["completed", "runtime_error", "completed"], "{report:#}");
-    assert_eq!((verdict(&report), report["reason"].as_str()), ("runtime_error", Some("sandbox")));
+    assert_eq!(verdicts(&report), ["completed", "memory_limit", "completed"], "{report:#}");
+    assert_eq!((verdict(&report), report["reason"].as_str()), ("memory_limit", None));
     let birth = |id: &str| of_test(&report, id)["stdout"].as_str().map(str::to_owned);
     assert!(birth("1") < birth("3"), "{report:#}");
 }

@@ -39,8 +39,8 @@ pub(crate) async fn beside_the_agent(worker: &str, place: &str, script: &str) ->
     docker(&[&run[..], &rest[..]].concat()).await
 }
 
-/// Kills a container's PID 1 as the kernel would, past the engine: for what a hostile program might bring about. (What
-/// the engine is told to kill wasn't killed by a program.)
+/// Kills a container's PID 1 as the kernel does for want of memory, past the engine. (What the engine is told to kill is no
+/// program's doing.)
 pub(crate) async fn kill_agent(id: &str) {
     signal_agent(id, "KILL").await;
 }

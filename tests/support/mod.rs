@@ -11,13 +11,16 @@ pub(crate) mod ec2;
 pub(crate) mod engine;
 pub(crate) mod engine_proxy;
 pub(crate) mod hardening;
+pub(crate) mod health;
 pub(crate) mod http;
+pub(crate) mod in_hand;
 pub(crate) mod jobs;
 pub(crate) mod lab;
 pub(crate) mod process;
 pub(crate) mod prometheus;
 pub(crate) mod proxy;
 pub(crate) mod queue;
+pub(crate) mod queues;
 pub(crate) mod runtimes;
 pub(crate) mod worker;
 

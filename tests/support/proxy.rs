@@ -7,17 +7,23 @@
 //!                  └─ engine: Unix, operations by method and path (`create`, `attach`: see `http`)
 //! ```
 //!
-//! Each connection carries one request, so that each has its own luck. Where a connection is handed over to another
-//! protocol (the engine's `attach`) or never ends (`events`), its bytes pass as they come.
+//! A client may keep its connection for further requests, as with the services themselves; each request has its own luck.
+//! Where a connection is handed over to another protocol (the engine's `attach`) or never ends (`events`), its bytes pass as
+//! they come.
+//!
+//! An operation is meant by its name, and that of one queue by `SendMessageBatch@dead`, where the queue's name begins so. An
+//! operation of S3 is method and path, and is meant by how it begins: `GET /bucket`.
 
+mod batch;
+pub(crate) mod fault;
 mod http;
 mod serve;
 mod wire;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -25,60 +31,21 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::chance::Chance;
 use super::engine;
+pub(crate) use fault::Fault;
 pub(crate) use http::{Dialect, Request};
 use wire::{Listener, Upstream};
-
-/// What happens to a request.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Fault {
-    /// Answered as a service in trouble does, with a 500, without anything being done.
-    Refused,
-    /// Answered with this status, without anything being done. A 400 from SQS is a throttled request.
-    Answered(u16),
-    /// Answered with a 200 and this, without anything being done.
-    Says(&'static str),
-    /// Answered as S3 does where the credentials are good and not enough.
-    Denied,
-    /// Never answered, and nothing is done.
-    Hangs,
-    /// Done, but the answer is lost with its connection.
-    AnswerLost,
-    /// Not done: the connection is reset. (A Unix socket knows no reset; it just ends.)
-    Reset,
-    /// Done, this much later.
-    Late(Duration),
-    /// Done, when [`Proxy::let_pass`] says so.
-    Held,
-    /// Done; the connection is reset when so many bytes of the answer have passed.
-    CutAfter(usize),
-    /// Done; the answer comes in pieces of 16 bytes, so long apart.
-    Drips(Duration),
-    /// Done; half of the answer comes, then the end of the stream, while the other direction stays open.
-    HalfClosed,
-}
-
-impl Fault {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Fault::Refused | Fault::Answered(_) | Fault::Denied => "refused",
-            Fault::Says(_) => "confirms nothing",
-            Fault::Hangs => "hangs",
-            Fault::AnswerLost => "answer lost",
-            Fault::Reset => "reset",
-            Fault::Late(_) | Fault::Held => "late",
-            Fault::CutAfter(_) => "cut off",
-            Fault::Drips(_) => "drips",
-            Fault::HalfClosed => "half closed",
-        }
-    }
-}
 
 /// Whoever wants to know what passes. Called in order within a connection, at once from several.
 pub(crate) trait Observer: Send + Sync {
     /// A request has come; it may still meet a fault.
     fn request(&self, _request: &Request) {}
-    /// The other side has answered, and the client is about to hear of it. `delivered`: no fault will damage the answer.
-    fn answer(&self, _request: &Request, _status: u16, _body: &[u8], _delivered: bool) {}
+    /// The other side has answered with `done`, and the client is about to hear `told`; `None` where the fault lets it hear
+    /// nothing whole.
+    fn answer(&self, _request: &Request, _status: u16, _done: &[u8], _told: Option<&[u8]>) {}
+    /// Whether this answer is to reach the client unharmed, whatever the fault.
+    fn spares(&self, _request: &Request, _done: &[u8]) -> bool {
+        false
+    }
 }
 
 #[derive(Debug)]
@@ -101,8 +68,12 @@ struct Rule {
 struct State {
     rules: Vec<Rule>,
     chance: Chance,
+    /// How many connections were made.
+    connections: usize,
     /// How many requests of each operation came.
     seen: BTreeMap<String, usize>,
+    /// How many of them were answered by the other side.
+    answered: BTreeMap<String, usize>,
     /// Their bodies.
     bodies: Vec<(String, Vec<u8>)>,
     /// How many of them met which fault.
@@ -117,6 +88,8 @@ struct Control {
     upstream: Upstream,
     state: Mutex<State>,
     black_hole: watch::Sender<bool>,
+    /// While it is true no request meets a fault.
+    spared: AtomicBool,
     /// Whether requests that are to be held still are.
     holding: watch::Sender<bool>,
     observer: Arc<dyn Observer>,
@@ -174,14 +147,17 @@ impl Proxy {
         let state = State {
             rules: Vec::new(),
             chance: Chance::new(seed),
+            connections: 0,
             seen: BTreeMap::new(),
+            answered: BTreeMap::new(),
             bodies: Vec::new(),
             hits: BTreeMap::new(),
             severed: CancellationToken::new(),
         };
         let (black_hole, _) = watch::channel(false);
         let (holding, _) = watch::channel(true);
-        let control = Arc::new(Control { dialect, upstream, state: Mutex::new(state), black_hole, holding, observer });
+        let (state, spared) = (Mutex::new(state), AtomicBool::new(false));
+        let control = Arc::new(Control { dialect, upstream, state, black_hole, spared, holding, observer });
         let task = tokio::spawn(serve::serve(listener, control.clone()));
         Proxy { endpoint, control, _task: AbortOnDropHandle::new(task), _folder: folder }
     }
@@ -202,6 +178,11 @@ impl Proxy {
         self.black_hole(false);
     }
 
+    /// From now on nothing goes wrong any more by what was said of exactly this operation.
+    pub(crate) fn mend(&self, operation: &str) {
+        self.control.lock().rules.retain(|rule| rule.operation != operation);
+    }
+
     /// Lets everything go on that is [held](Fault::Held), now and from now on.
     pub(crate) fn let_pass(&self) {
         self.control.holding.send_replace(false);
@@ -211,6 +192,11 @@ impl Proxy {
     /// waited goes on, as after a cable was pulled for a while.
     pub(crate) fn black_hole(&self, on: bool) {
         self.control.black_hole.send_replace(on);
+    }
+
+    /// While it is on, no new request meets a fault.
+    pub(crate) fn spare(&self, on: bool) {
+        self.control.spared.store(on, Ordering::SeqCst);
     }
 
     /// Resets every connection that there is.
@@ -227,13 +213,28 @@ impl Proxy {
 
     /// How many requests met which fault, by operation and the fault's name.
     pub(crate) fn all_hits(&self) -> BTreeMap<(String, &'static str), usize> {
-        self.control.lock().hits.clone()
+        let mut hits = BTreeMap::new();
+        for ((name, fault), count) in &self.control.lock().hits {
+            *hits.entry((operation_of(name).to_owned(), *fault)).or_default() += count;
+        }
+        hits
+    }
+
+    /// How many connections were made to it.
+    pub(crate) fn connections(&self) -> usize {
+        self.control.lock().connections
     }
 
     /// How many requests of this operation came, the unlucky ones included.
     pub(crate) fn requests(&self, operation: &str) -> usize {
         let control = self.control.lock();
         control.seen.iter().filter(|(of, _)| is_meant(operation, of)).map(|(_, count)| count).sum()
+    }
+
+    /// How many of them the other side has answered, and the client has the answer before it.
+    pub(crate) fn answers(&self, operation: &str) -> usize {
+        let control = self.control.lock();
+        control.answered.iter().filter(|(of, _)| is_meant(operation, of)).map(|(_, count)| count).sum()
     }
 
     /// The bodies of the requests of this operation so far.
@@ -244,9 +245,14 @@ impl Proxy {
     }
 }
 
-/// An operation of S3 is method and path, and is meant by how it begins: `GET /bucket`.
-fn is_meant(pattern: &str, operation: &str) -> bool {
-    pattern == ANY || pattern == operation || operation.contains(' ') && operation.starts_with(pattern)
+/// The operation of what a request is counted under.
+fn operation_of(name: &str) -> &str {
+    name.split_once('@').map_or(name, |(operation, _)| operation)
+}
+
+fn is_meant(pattern: &str, name: &str) -> bool {
+    let goes_on = pattern.contains('@') || name.contains(' ');
+    pattern == ANY || pattern == operation_of(name) || goes_on && name.starts_with(pattern)
 }
 
 impl Control {
@@ -255,26 +261,35 @@ impl Control {
     }
 
     /// Counts a request, and draws its fault if it is to have one.
-    fn fault(&self, operation: &str, body: &[u8]) -> Option<Fault> {
+    fn fault(&self, request: &Request) -> Option<Fault> {
+        let name = request.name();
         let mut state = self.lock();
         if self.dialect == Dialect::Sqs {
-            state.bodies.push((operation.to_owned(), body.to_vec()));
+            state.bodies.push((name.clone(), request.body.clone()));
         }
-        *state.seen.entry(operation.to_owned()).or_default() += 1;
+        *state.seen.entry(name.clone()).or_default() += 1;
+        if self.spared.load(Ordering::SeqCst) {
+            return None;
+        }
         let State { rules, chance, hits, .. } = &mut *state;
         let rule = rules.iter_mut().find(|rule| {
-            is_meant(rule.operation, operation)
+            is_meant(rule.operation, &name)
                 && rule.left > 0
                 && (rule.probability >= 1.0 || chance.happens(rule.probability))
         })?;
         rule.left -= 1;
-        *hits.entry((operation.to_owned(), rule.fault.name())).or_default() += 1;
+        *hits.entry((name, rule.fault.name())).or_default() += 1;
         Some(rule.fault)
     }
 
+    /// Counts an answer that was handed on.
+    fn answered(&self, request: &Request) {
+        *self.lock().answered.entry(request.name()).or_default() += 1;
+    }
+
     /// Counts an answer that needed no fault of ours to be one.
-    fn failed_by_itself(&self, operation: &str) {
-        *self.lock().hits.entry((operation.to_owned(), "failed by itself")).or_default() += 1;
+    fn failed_by_itself(&self, request: &Request) {
+        *self.lock().hits.entry((request.name(), "failed by itself")).or_default() += 1;
     }
 
     /// Waits until nothing is held any more.

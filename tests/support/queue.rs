@@ -107,6 +107,13 @@ impl Queue {
         within("receive messages", receiving).await.expect("messages can be received").messages.unwrap_or_default()
     }
 
+    /// Spends receipts of the only message there is, which is visible again at once.
+    pub(crate) async fn spend(&self, receipts: u64) {
+        for receipt in 0..receipts {
+            assert_eq!(self.receive(0).await.len(), 1, "receipt {receipt}");
+        }
+    }
+
     pub(crate) async fn delete(&self, message: &Message) {
         let handle = message.receipt_handle().expect("a received message has a handle");
         let deleting = self.client.delete_message().queue_url(&self.url).receipt_handle(handle).send();

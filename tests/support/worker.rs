@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio::process::Child;
@@ -119,6 +120,19 @@ impl Worker {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Waits until its log has these words, as long as there is hope.
+    pub(crate) async fn says(&mut self, words: &str) {
+        until(words, async || {
+            let ended = self.has_ended();
+            if self.log().contains(words) {
+                return Some(());
+            }
+            assert!(!ended, "it has ended and never said: {words}");
+            None
+        })
+        .await;
+    }
+
     /// What it wrote to stdout.
     pub(crate) fn output(&self) -> String {
         std::fs::read_to_string(&self.output).unwrap_or_default()
@@ -140,6 +154,18 @@ impl Worker {
         address.parse().expect("it is an address")
     }
 
+    /// The same of one that has just been started, whatever keeps it from working yet.
+    pub(crate) async fn listening(&self) -> SocketAddr {
+        until("a worker that listens", async || {
+            let log = self.log();
+            let line =
+                log.split_inclusive('\n').find(|line| line.contains("listening for probes") && line.ends_with('\n'))?;
+            let line: Value = serde_json::from_str(line).expect("its log is JSON");
+            line["address"].as_str()?.parse().ok()
+        })
+        .await
+    }
+
     pub(crate) fn signal(&mut self, signal: i32) {
         if signal == libc::SIGKILL {
             self.leftovers.volume = true;
@@ -150,6 +176,12 @@ impl Worker {
     /// Its exit code; `None` when a signal ended it.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
         within("the end of a worker", self.child.wait()).await.expect("a child can be waited for").code()
+    }
+
+    /// The same of one that should end soon; `None` when it hasn't after this time.
+    pub(crate) async fn ended_within(&mut self, limit: Duration) -> Option<Option<i32>> {
+        let status = tokio::time::timeout(limit, self.child.wait()).await.ok()?;
+        Some(status.expect("a child can be waited for").code())
     }
 
     /// Ends it as an operator would, and makes sure that it ends well and leaves nothing.

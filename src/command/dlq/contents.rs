@@ -3,14 +3,14 @@
 use serde_json::Value;
 
 use crate::job;
-use crate::queue::dead_letters::{COPY, ORIGINAL, REASON};
+use crate::queue::dead_letters::{ANSWERED, COPY, ORIGINAL, REASON, SOURCE};
 use crate::queue::letter::Letter;
 
 /// The first word of a body that only says where in S3 the real one is (SQS Extended Client Library).
 const POINTER: &str = "software.amazon.payloadoffloading.PayloadS3Pointer";
 
 /// The attributes of ours that a message doesn't have when it is sent again.
-pub(super) const OURS: [&str; 3] = [COPY, REASON, ORIGINAL];
+pub(super) const OURS: [&str; 5] = [COPY, ANSWERED, REASON, ORIGINAL, SOURCE];
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Contents {

@@ -11,7 +11,7 @@ use crate::sandbox::{Need, SandboxError, Shared};
 use crate::steps;
 
 pub(crate) async fn acquire(shared: &Arc<Shared>, permit: Permit, need: &Need) -> Result<Sandbox, SandboxError> {
-    let memory = shared.slots.memory(need.memory_bytes).await;
+    let memory = shared.slots.memory(need.most_memory_bytes).await;
     steps::passed!("memory held");
     let Some(pool) = &shared.pool else {
         let (cpu, ()) = shared.slots.cpu(|free| (free.first().copied(), ()));

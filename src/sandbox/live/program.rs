@@ -5,23 +5,18 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Broken, Sandbox, agent_failure, used_up};
+use super::blame::{Broken, Cause, blame};
+use super::{Sandbox, agent_failure, used_up};
 use crate::protocol::{CHUNK, Ended, Event, Request, Stdin, Step};
-use crate::sandbox::conversation::{Conversation, Lost};
+use crate::sandbox::conversation::Conversation;
 use crate::sandbox::{SandboxError, Shared};
 
 /// How a step went.
 #[derive(Debug)]
 pub enum StepOutcome {
     Ended(Ended),
-    /// The agent died or fell silent while the program ran, which is the program's doing. The sandbox is used up.
-    Broken { oom: bool, detail: String },
-}
-
-impl From<Broken> for StepOutcome {
-    fn from(broken: Broken) -> StepOutcome {
-        StepOutcome::Broken { oom: broken.oom, detail: broken.detail }
-    }
+    /// The agent died or fell silent, which is the job's doing. The sandbox is used up.
+    Broken(Broken),
 }
 
 impl Sandbox {
@@ -63,8 +58,7 @@ impl Sandbox {
         let host_wait_us = step.cpu_wait_us.saturating_add(step.file_wait_us);
         self.conduct.begins();
         if let Err(error) = self.begin(step, stdin).await {
-            // Before any program ran it is ours; later, an agent that doesn't take a step any more is evidence.
-            return if self.touched { self.broken(error.into()).await.map(Into::into) } else { Err(error) };
+            return self.broken(error.into()).await.map(StepOutcome::Broken);
         }
         self.touched = true;
         let started = Instant::now();
@@ -104,83 +98,68 @@ impl Sandbox {
                 Err(_) => break Cause::Said("the agent fell silent".to_owned()),
             }
         };
-        self.broken(cause).await.map(Into::into)
+        self.broken(cause).await.map(StepOutcome::Broken)
     }
 
     async fn begin(&mut self, step: Step, stdin: &[u8]) -> Result<(), SandboxError> {
         let takes_bytes = matches!(step.stdin, Stdin::Bytes(_));
-        let silence = self.shared.settings.patience.silence;
-        let sent = async {
-            self.feed(&Request::Step(step)).await?;
-            if takes_bytes {
-                self.feed_data(stdin).await?;
-            }
-            self.flush().await
-        };
-        timeout(silence, sent).await.map_err(|_| SandboxError::NotReady(silence))?
+        self.feed(&Request::Step(step)).await?;
+        if takes_bytes {
+            self.feed_data(stdin).await?;
+        }
+        self.flush().await
     }
 
-    /// Finds out whose doing it was that the conversation broke off. The program's, if the engine is well and says that
-    /// the container died from inside or has an agent that no longer talks; ours, if the engine is away, was away, or
-    /// was told by somebody to kill it, or if only our connection was cut, which ends the agent too.
+    /// Ends the sandbox, and finds out whose doing it was that the conversation broke off. The engine has to be well for
+    /// that: what happens while it is away is nobody's doing.
+    ///
+    /// # Errors
+    /// Where it wasn't the job's.
     pub(super) async fn broken(&mut self, cause: Cause) -> Result<Broken, SandboxError> {
-        if let Some(conversation) = self.conversation.take() {
-            let complaint = conversation.complaint();
-            if !complaint.is_empty() {
-                tracing::warn!(container.id = self.id, complaint, "the agent complained");
-            }
-            conversation.hang_up().await;
-        }
+        let cause = self.hear_out(cause).await;
         let Shared { engine, fates, settings, .. } = &*self.shared;
         let limit = settings.patience.fate;
-        let (fate, detail) = match cause {
-            Cause::Ended(detail) => {
-                // Left alone first: once we have it killed, what ended it can't be told any more.
-                let fate = fates.of(&self.id, limit).await;
-                engine.remove(&self.id).await?;
-                engine.ping().await?;
-                if let Some(disturbance) = fate.and_then(|fate| fate.disturbance()) {
-                    return Err(SandboxError::Disturbed(format!("{detail}, and {disturbance}")));
-                }
-                (fate, detail)
-            }
-            Cause::Said(detail) => {
-                engine.remove(&self.id).await?;
-                let fate = fates.of(&self.id, limit).await;
-                engine.ping().await?;
-                (fate, detail)
-            }
+        let fate = if let Cause::Ended(_) = cause {
+            // Left alone first: once we have it killed, what ended it can't be told any more.
+            let fate = fates.of(&self.id, limit).await;
+            engine.remove(&self.id).await?;
+            fate
+        } else {
+            engine.remove(&self.id).await?;
+            fates.of(&self.id, limit).await
         };
-        let Some(fate) = fate else {
+        engine.ping().await?;
+        if fate.is_none() {
             fates.listen_anew();
-            return Err(SandboxError::Disturbed(format!("{detail}, and the engine doesn't say how it ended")));
-        };
-        Ok(Broken { oom: fate.oom, detail })
-    }
-}
-
-/// Why a conversation is over.
-pub(super) enum Cause {
-    /// It ended, with the container or without it.
-    Ended(String),
-    /// The agent said something that it shouldn't, or nothing for too long.
-    Said(String),
-}
-
-impl From<SandboxError> for Cause {
-    fn from(error: SandboxError) -> Cause {
-        match error {
-            SandboxError::Conversation(reason) => Cause::Ended(reason),
-            other => Cause::Said(other.to_string()),
         }
+        let broken = blame(cause, self.touched, fate)?;
+        tracing::info!(container.id = self.id, detail = broken.detail, oom = broken.oom, "a job broke its sandbox");
+        Ok(broken)
+    }
+
+    /// Ends the conversation. An agent that gave up while something was sent to it has said why, and is gone: then the
+    /// sending failed, and its words are still to be read.
+    async fn hear_out(&mut self, cause: Cause) -> Cause {
+        let Some(mut conversation) = self.conversation.take() else { return cause };
+        let goodbye = self.shared.settings.patience.goodbye;
+        let cause = match cause {
+            Cause::Ended(_) => timeout(goodbye, last_words(&mut conversation)).await.ok().flatten().unwrap_or(cause),
+            Cause::Failed { .. } | Cause::Said(_) => cause,
+        };
+        let complaint = conversation.complaint();
+        if !complaint.is_empty() {
+            tracing::warn!(container.id = self.id, complaint, "the agent complained");
+        }
+        conversation.hang_up().await;
+        cause
     }
 }
 
-impl From<Lost> for Cause {
-    fn from(lost: Lost) -> Cause {
-        match lost {
-            Lost::Ended(reason) => Cause::Ended(reason),
-            Lost::Frame(error) => Cause::Said(error.to_string()),
+/// Why the agent couldn't go on, if that is the last that it said.
+async fn last_words(conversation: &mut Conversation) -> Option<Cause> {
+    loop {
+        if let Event::Failed { operation, errno } = conversation.next().await.ok()? {
+            return Some(agent_failure(&operation, errno).into());
         }
     }
 }

@@ -10,8 +10,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::world::{Published, Rng, VISIBILITY, World};
-use crate::queue::{Message, Outgoing, Queue, QueueError, Refused};
+use super::MAXIMUM_MESSAGE_BYTES;
+use super::world::{ARN, DEAD_ARN, Published, Rng, VISIBILITY, World};
+use crate::queue::letter::Letter;
+use crate::queue::{Attributes, Letters, Message, Outgoing, Queue, QueueError, Refused};
 
 /// Steps of a worker's life, each a moment at which it may end: before and after every effect on the world.
 #[derive(Debug)]
@@ -154,6 +156,24 @@ impl Queue for Link {
         "model"
     }
 
+    fn attributes(&self) -> BoxFuture<'_, Result<Attributes, QueueError>> {
+        let effect = || Attributes {
+            maximum_message_bytes: MAXIMUM_MESSAGE_BYTES,
+            max_receive_count: self.world.max_receive_count().filter(|_| self.side == Side::Incoming),
+            dead_letter_arn: self.world.max_receive_count().map(|_| DEAD_ARN.to_owned()),
+            arn: Some(ARN.to_owned()),
+            retention_s: None,
+        };
+        self.call("read the queue's attributes", effect).boxed()
+    }
+
+    fn letters_of<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Arc<dyn Letters>, QueueError>> {
+        let rng = lock(&self.rng).split();
+        let link = Link::new(self.world.clone(), self.side, self.life.clone(), rng);
+        let effect = move || Arc::new(link) as Arc<dyn Letters>;
+        self.call("find a queue by its ARN", effect).boxed()
+    }
+
     fn receive(
         &self,
         count: usize,
@@ -180,7 +200,9 @@ impl Queue for Link {
 
     fn extend<'a>(&'a self, handles: &'a [String], to: Duration) -> BoxFuture<'a, Result<Vec<Refused>, QueueError>> {
         let effect = move || {
-            self.each(handles.len(), |index| (!self.world.hide(&handles[index], to)).then_some("ReceiptHandleIsInvalid"))
+            self.each(handles.len(), |index| {
+                (!self.world.hide(&handles[index], to)).then_some("ReceiptHandleIsInvalid")
+            })
         };
         self.call("renew messages", effect).boxed()
     }
@@ -214,6 +236,38 @@ impl Queue for Link {
             })
         };
         self.call("publish results", effect).boxed()
+    }
+}
+
+impl Letters for Link {
+    fn url(&self) -> &str {
+        "model's dead letters"
+    }
+
+    fn about_how_many(&self) -> BoxFuture<'_, Result<u64, QueueError>> {
+        self.call("count the queue's messages", || self.world.dead_letters()).boxed()
+    }
+
+    fn take(&self, visibility: Duration, _: Duration) -> BoxFuture<'_, Result<Vec<Letter>, QueueError>> {
+        self.call("receive messages", move || self.world.take_dead_letters(visibility)).boxed()
+    }
+
+    fn put<'a>(&'a self, letters: &'a [Letter]) -> BoxFuture<'a, Result<Vec<Result<String, QueueError>>, QueueError>> {
+        let effect = move || {
+            letters.iter().for_each(|letter| self.world.put_dead_letter(&letter.id));
+            letters.iter().map(|letter| Ok(letter.id.clone())).collect()
+        };
+        self.call("send messages", effect).boxed()
+    }
+
+    /// The letter is the one that was put: a message has one place in the model.
+    fn remove<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, Result<Vec<(usize, String)>, QueueError>> {
+        self.call("delete messages", Vec::new).boxed()
+    }
+
+    fn give_back<'a>(&'a self, handles: &'a [String]) -> BoxFuture<'a, Result<(), QueueError>> {
+        let effect = move || handles.iter().for_each(|handle| self.world.give_back_dead_letter(handle));
+        self.call("give messages back", effect).boxed()
     }
 }
 

@@ -17,7 +17,7 @@ use crate::rejection::Rejection;
 use crate::report::{MessageBody, Report, SandboxReport, WorkerReport, cut};
 use crate::sandbox::SandboxError;
 use crate::verdict::Verdict;
-use crate::worker::Answering;
+use crate::worker::{Answering, Unfit};
 
 #[derive(Debug)]
 pub(super) struct Pretended {
@@ -74,12 +74,20 @@ impl Answering for Pretended {
         "model"
     }
 
+    fn slots(&self) -> usize {
+        self.slots
+    }
+
+    async fn probe_store(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     async fn probe(&self) -> Result<(), String> {
         let away = self.world.is_faulty() && self.rng(|rng| rng.chance(300));
         if away { Err("the engine is away".to_owned()) } else { Ok(()) }
     }
 
-    async fn room(&self) -> Result<(), String> {
+    async fn fitness(&self) -> Result<(), Unfit> {
         Ok(())
     }
 

@@ -7,8 +7,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::queue::Message;
+use crate::queue::dead_letters::ANSWERED;
+use crate::queue::letter::{Attribute, Content, Letter};
+use crate::queue::{BATCH, Message};
 use crate::trace::Trace;
+
+/// Of the incoming queue and of its dead letters.
+pub(super) const ARN: &str = "arn:model:jobs";
+pub(super) const DEAD_ARN: &str = "arn:model:dead";
 
 pub(super) const VISIBILITY: Duration = Duration::from_secs(60);
 
@@ -53,6 +59,8 @@ struct Stored {
     state: Place,
     /// Whether it was once handed out without being hidden, so that two may hold it with good receipts.
     doubled: bool,
+    /// In the dead letters: whether a worker put it there and said that it was answered.
+    marked: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +114,7 @@ impl World {
             handle: String::new(),
             state: Place::Queue,
             doubled: false,
+            marked: false,
         };
         let messages = (0..1 + rng.below(15)).map(stored).collect();
         let state = Mutex::new(State { messages, ..State::default() });
@@ -195,6 +204,62 @@ impl World {
         }
     }
 
+    /// Dead letters that are visible.
+    pub(super) fn dead_letters(&self) -> u64 {
+        let now = Instant::now();
+        let is_there = |stored: &&Stored| stored.state == Place::DeadLetters && stored.visible_at <= now;
+        self.lock().messages.iter().filter(is_there).count() as u64
+    }
+
+    /// Hands out up to ten of them.
+    pub(super) fn take_dead_letters(&self, visibility: Duration) -> Vec<Letter> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let there =
+            state.messages.iter_mut().filter(|stored| stored.state == Place::DeadLetters && stored.visible_at <= now);
+        there
+            .take(BATCH)
+            .map(|stored| {
+                stored.receive_count += 1;
+                stored.visible_at = now + visibility;
+                stored.handle = format!("{}#{}", stored.id, stored.receive_count);
+                let text =
+                    Attribute { data_type: "String".to_owned(), content: Content::Text("internal_error".to_owned()) };
+                Letter {
+                    id: stored.id.clone(),
+                    receipt_handle: stored.handle.clone(),
+                    body: body(&stored.id),
+                    attributes: stored.marked.then(|| (ANSWERED.to_owned(), text)).into_iter().collect(),
+                    group: None,
+                    trace: None,
+                    receive_count: stored.receive_count,
+                    sent: None,
+                    source_arn: Some(ARN.to_owned()),
+                }
+            })
+            .collect()
+    }
+
+    pub(super) fn give_back_dead_letter(&self, handle: &str) {
+        if let Some(stored) = self.lock().messages.iter_mut().find(|stored| stored.handle == handle) {
+            stored.visible_at = Instant::now();
+        }
+    }
+
+    /// A letter that a worker puts among the dead ones. One message has one place here, so this moves it.
+    pub(super) fn put_dead_letter(&self, id: &str) {
+        let mut state = self.lock();
+        if !state.results.iter().any(|result| result.message == id) {
+            state.violations.insert(format!("{id} was said to be answered and nobody has its result"));
+        }
+        if let Some(stored) = state.messages.iter_mut().find(|stored| stored.id == id) {
+            stored.marked = true;
+            if stored.state == Place::Deleted {
+                stored.state = Place::DeadLetters;
+            }
+        }
+    }
+
     pub(super) fn publish(&self, result: Published) {
         let mut state = self.lock();
         if result.verdict == "internal_error" {
@@ -219,7 +284,13 @@ impl World {
     }
 
     pub(super) fn is_settled(&self) -> bool {
-        self.lock().messages.iter().all(|stored| stored.state != Place::Queue)
+        let state = self.lock();
+        let is_answered = |id: &str| state.results.iter().any(|result| result.message == id);
+        state.messages.iter().all(|stored| match stored.state {
+            Place::Queue => false,
+            Place::DeadLetters => is_answered(&stored.id),
+            Place::Deleted => true,
+        })
     }
 
     /// What must hold at the end; what happened, when it does.
@@ -234,7 +305,7 @@ impl World {
             }
             match stored.state {
                 Place::Queue => _ = violations.insert(format!("{stored:?}: never settled")),
-                Place::Deleted if executions.is_empty() => {
+                Place::Deleted | Place::DeadLetters if executions.is_empty() => {
                     violations.insert(format!("{}: gone without a result", stored.id));
                 }
                 Place::Deleted | Place::DeadLetters => {}

@@ -1,11 +1,12 @@
-//! The life of a connection: one request, its luck, and its answer.
+//! The life of a connection: requests, the luck of each, and their answers.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::http::{self, Dialect, Request};
+use super::batch::{self, Parts};
+use super::http::{self, Dialect, Request, parted, with_body};
 use super::wire::{Listener, Socket};
 use super::{Control, Fault};
 
@@ -14,11 +15,20 @@ const DRIP: usize = 16;
 /// What SQS answers in.
 const JSON: &str = "application/x-amz-json-1.0";
 
+/// How it goes on with a connection.
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    Request,
+    End,
+    Reset,
+}
+
 pub(super) async fn serve(listener: Listener, control: Arc<Control>) {
     // They end with the listener: each is a task of this one's set.
     let mut connections = tokio::task::JoinSet::new();
     while let Ok(client) = listener.accept().await {
         let control = control.clone();
+        control.lock().connections += 1;
         connections.spawn(async move {
             let severed = control.lock().severed.clone();
             let mut client = client;
@@ -35,73 +45,144 @@ pub(super) async fn serve(listener: Listener, control: Arc<Control>) {
     }
 }
 
-/// One request and its answer; the connection is used for no other. True when it is to end with a reset.
+/// One request after the other, until one side has enough. True when it is to end with a reset.
 async fn converse(client: &mut Socket, control: &Control) -> std::io::Result<bool> {
-    let Some(request) = http::read(client, control.dialect).await? else { return Ok(false) };
-    control.observer.request(&request);
-    let fault = control.fault(&request.operation, &request.body);
-    control.passable().await;
-    match fault {
-        Some(Fault::Refused) => return client.write_all(&refusal(control.dialect, 500)).await.map(|()| false),
-        Some(Fault::Denied) => return client.write_all(&http::denial()).await.map(|()| false),
-        Some(Fault::Answered(status)) => {
-            return client.write_all(&refusal(control.dialect, status)).await.map(|()| false);
+    let mut ahead = Vec::new();
+    loop {
+        let Some(request) = http::read(client, &mut ahead, control.dialect).await? else { return Ok(false) };
+        control.observer.request(&request);
+        let fault = control.fault(&request);
+        control.passable().await;
+        match serve_one(client, &request, fault, control).await? {
+            Next::Request if !request.is_last => {}
+            next => return Ok(next == Next::Reset),
         }
-        Some(Fault::Says(body)) => return client.write_all(&said(200, JSON, body)).await.map(|()| false),
+    }
+}
+
+/// One request and its answer.
+async fn serve_one(
+    client: &mut Socket,
+    request: &Request,
+    fault: Option<Fault>,
+    control: &Control,
+) -> std::io::Result<Next> {
+    let made_up = match fault {
+        Some(Fault::Refused) => Some(refusal(control.dialect, 500)),
+        Some(Fault::Denied) => Some(http::denial()),
+        Some(Fault::Answered(status)) => Some(refusal(control.dialect, status)),
+        Some(Fault::Says(body)) => Some(said(200, JSON, body.as_bytes())),
+        _ => None,
+    };
+    if let Some(answer) = made_up {
+        client.write_all(&request.answer(&answer)).await?;
+        return Ok(Next::Request);
+    }
+    match fault {
         // Until the client gives up and closes.
-        Some(Fault::Hangs) => return client.read(&mut [0]).await.map(|_| false),
-        Some(Fault::Reset) => return Ok(true),
+        Some(Fault::Hangs) => return client.read(&mut [0]).await.map(|_| Next::End),
+        Some(Fault::Reset) => return Ok(Next::Reset),
         Some(Fault::Late(by)) => tokio::time::sleep(by).await,
         Some(Fault::Held) => control.released().await,
         _ => {}
     }
-    let mut server = control.upstream.connect().await?;
     if request.is_endless {
-        return tunnel(client, &mut server, &request, fault, control).await;
+        let mut server = control.upstream.connect().await?;
+        let reset = tunnel(client, &mut server, request, fault, control).await?;
+        return Ok(if reset { Next::Reset } else { Next::End });
     }
-    server.write_all(&request.closing()).await?;
-    let mut answer = Vec::new();
-    server.read_to_end(&mut answer).await?;
-    control.passable().await;
-    let (status, body) = parts(&answer);
+    let Asked { answer, done } = ask(request, fault, control).await?;
+    let (_, told) = parted(&answer);
+    let status = http::status(&answer);
+    let done = done.as_deref().unwrap_or(told);
+    let is_spared = control.observer.spares(request, done);
+    if !is_spared {
+        control.passable().await;
+    }
+    let fault = fault.filter(|fault| !is_spared || fault.is_delivered());
     if status >= 500 {
-        control.failed_by_itself(&request.operation);
+        control.failed_by_itself(request);
     }
-    let is_whole = !matches!(fault, Some(Fault::AnswerLost | Fault::CutAfter(_) | Fault::HalfClosed));
     // Told before it is handed on, or what the client does next could be seen before.
-    control.observer.answer(&request, status, body, is_whole);
-    Ok(hand_on(client, &answer, fault).await)
+    let is_told = fault.is_none_or(Fault::is_delivered) && !client.is_gone();
+    control.observer.answer(request, status, done, is_told.then_some(told));
+    let next = hand_on(client, &request.answer(&answer), fault).await;
+    control.answered(request);
+    Ok(next)
 }
 
-/// Gives the client as much of the answer as the fault leaves; whether a reset follows.
-async fn hand_on(client: &mut Socket, answer: &[u8], fault: Option<Fault>) -> bool {
+/// What a request came to.
+struct Asked {
+    answer: Vec<u8>,
+    /// The server's own body, where the answer has another.
+    done: Option<Vec<u8>>,
+}
+
+/// Asks the server, as far as the fault lets it know of the request.
+async fn ask(request: &Request, fault: Option<Fault>, control: &Control) -> std::io::Result<Asked> {
+    let parts = match fault {
+        Some(Fault::Entries(fates)) => Parts::of(request, |index, _| fates[index % fates.len()]),
+        Some(Fault::Longest(longest)) => Parts::of(request, batch::longer_than(longest)),
+        _ => None,
+    };
+    let Some(parts) = parts.filter(|parts| !parts.is_whole()) else {
+        let answer = exchange(request.closing(), control).await?;
+        return Ok(match fault {
+            Some(Fault::Without(attribute)) => changed(&answer, |body| batch::without(attribute, body)),
+            _ => Asked { answer, done: None },
+        });
+    };
+    let answer = match parts.request(request) {
+        None => said(200, JSON, b"{}"),
+        Some(body) => exchange(request.closing_with(&body), control).await?,
+    };
+    Ok(match http::status(&answer) {
+        200 => changed(&answer, |body| parts.answer(body)),
+        _ => Asked { answer, done: None },
+    })
+}
+
+fn changed(answer: &[u8], change: impl FnOnce(&[u8]) -> Vec<u8>) -> Asked {
+    let (_, body) = parted(answer);
+    Asked { answer: with_body(answer, &change(body)), done: Some(body.to_vec()) }
+}
+
+/// Over a connection of its own, which ends with the answer.
+async fn exchange(request: Vec<u8>, control: &Control) -> std::io::Result<Vec<u8>> {
+    let mut server = control.upstream.connect().await?;
+    server.write_all(&request).await?;
+    let mut answer = Vec::new();
+    server.read_to_end(&mut answer).await?;
+    Ok(answer)
+}
+
+/// Gives the client as much of the answer as the fault leaves.
+async fn hand_on(client: &mut Socket, answer: &[u8], fault: Option<Fault>) -> Next {
     match fault {
-        Some(Fault::AnswerLost) => true,
+        Some(Fault::AnswerLost) => Next::Reset,
         Some(Fault::CutAfter(bytes)) => {
             let _ = client.write_all(&answer[..bytes.min(answer.len())]).await;
-            true
+            Next::Reset
         }
         Some(Fault::HalfClosed) => {
             let _ = client.write_all(&answer[..answer.len() / 2]).await;
             let _ = client.shutdown().await;
             // Open for reading until the client has had enough.
             let _ = client.read_to_end(&mut Vec::new()).await;
-            false
+            Next::End
         }
         Some(Fault::Drips(apart)) => {
             for drop in answer.chunks(DRIP) {
                 if client.write_all(drop).await.is_err() {
-                    return false;
+                    return Next::End;
                 }
                 tokio::time::sleep(apart).await;
             }
-            false
+            Next::Request
         }
-        _ => {
-            // A client that is gone can't be told.
-            let _ = client.write_all(answer).await;
-            false
-        }
+        // A client that is gone can't be told.
+        _ if client.write_all(answer).await.is_err() => Next::End,
+        _ => Next::Request,
     }
 }
 
@@ -185,21 +266,10 @@ fn refusal(dialect: Dialect, status: u16) -> Vec<u8> {
         ),
         (Dialect::Sqs, _) => (JSON, ""),
     };
-    said(status, kind, body)
+    said(status, kind, body.as_bytes())
 }
 
-fn said(status: u16, kind: &str, body: &str) -> Vec<u8> {
-    let length = body.len();
-    format!(
-        "HTTP/1.1 {status} Fault\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
-    )
-    .into_bytes()
-}
-
-/// Status and body of an answer. What the engine says in chunks stays in chunks, which nobody here reads.
-fn parts(answer: &[u8]) -> (u16, &[u8]) {
-    let head = answer.windows(4).position(|window| window == b"\r\n\r\n").map_or(answer.len(), |at| at + 4);
-    let line = String::from_utf8_lossy(&answer[..head.min(64)]).into_owned();
-    let status = line.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    (status, &answer[head..])
+fn said(status: u16, kind: &str, body: &[u8]) -> Vec<u8> {
+    let head = format!("HTTP/1.1 {status} Fault\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n", body.len());
+    [head.as_bytes(), body].concat()
 }

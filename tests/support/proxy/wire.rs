@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use futures_util::FutureExt;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -57,6 +58,14 @@ impl Socket {
         if let Socket::Tcp(stream) = &self {
             // Without it the closing would be an orderly one, which is a fault as well.
             let _ = stream.set_zero_linger();
+        }
+    }
+
+    /// Whether the other side is known to have gone away. (Of a Unix socket nobody here knows.)
+    pub(super) fn is_gone(&self) -> bool {
+        match self {
+            Socket::Tcp(stream) => matches!(stream.peek(&mut [0]).now_or_never(), Some(Ok(0) | Err(_))),
+            Socket::Unix(_) => false,
         }
     }
 
