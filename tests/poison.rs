@@ -55,7 +55,6 @@ fn jobs() -> Vec<(Value, &'static str)> {
         (full(json!({ "tests": numbered(7), "isolation": "test" })), "memory_limit"),
         (full(compiled), "compile_error"),
         (filling(json!({})), "memory_limit"),
-        (filling(json!({ "tests": numbered(7), "isolation": "test" })), "memory_limit"),
     ]
 }
 
