@@ -112,12 +112,15 @@ async fn the_second_signal_ends_a_worker_whose_container_is_never_removed() {
     let (queues, engine) = (Queues::create(ADVISED).await, EngineProxy::start());
     let more = format!("worker.slots = 1\npool.enabled = false\nsandbox.engine_socket = \"{}\"", engine.socket());
     let worker = Worker::start(&queues.incoming, &queues.outgoing, &more).await;
-    // A first one, with which what is made once for all jobs is made and cleared away.
-    let first = queues.send(1).await;
-    queues.answer_all(&first, "accepted").await;
-    engine.fail("remove", EngineFault::Hangs, usize::MAX);
-    let jobs = queues.send(1).await;
-    queues.answer_all(&jobs, "accepted").await;
+    let job = held();
+    queues.incoming.send_job(&job).await;
+    let container = holding(&worker.name, &job).await;
+    // It doesn't hear of the container's end, and so asks for its removal.
+    for call in ["events", "remove"] {
+        engine.fail(call, EngineFault::Hangs, usize::MAX);
+    }
+    engine.cut("events");
+    let_go(&container).await;
     until("a removal", async || (engine.hits("remove") > 0).then_some(())).await;
     ends_on_the_second_signal(worker).await;
 }
