@@ -11,17 +11,26 @@
 //! What is random is drawn from the seed: jobs, faults and their times. Which request meets which fault depends on the
 //! order in which requests come, so a seed makes a run alike, not the same.
 
+mod accounts;
+mod answers;
 mod fleet;
 mod jobs;
+mod keeper;
 mod ledger;
+mod leftovers;
 mod lives;
+mod log;
+mod made_up;
+mod messages;
 mod oracle;
 mod run;
+mod sender;
 mod settings;
 mod soak;
 #[path = "../support/mod.rs"]
 mod support;
 mod traffic;
+mod troubles;
 
 use settings::Settings;
 use tokio::signal::unix::{SignalKind, signal};
@@ -47,12 +56,17 @@ async fn a_small_fleet_under_faults_keeps_every_invariant() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes; run it by `just chaos`"]
 async fn chaos() {
-    unless_interrupted(run::run(Settings::from_environment())).await;
+    unless_interrupted(async {
+        for settings in Settings::from_environment() {
+            run::run(settings).await;
+        }
+    })
+    .await;
 }
 
 /// Many small jobs through one worker: `just soak`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes as long as it is told to; run it by `just soak`"]
 async fn soak() {
-    unless_interrupted(soak::soak(&Settings::from_environment())).await;
+    unless_interrupted(soak::soak(&Settings::from_environment()[0])).await;
 }
