@@ -46,22 +46,26 @@ async fn unless_interrupted(run: impl Future<Output = ()>) {
     }
 }
 
+/// Makes one run after the other, and panics at the end if an invariant didn't hold in one of them.
+async fn all_hold(runs: Vec<Settings>) {
+    let mut broken = Vec::new();
+    for settings in runs {
+        broken.extend(run::run(settings).await.err());
+    }
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
 /// Small enough to be an ordinary test.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_small_fleet_under_faults_keeps_every_invariant() {
-    unless_interrupted(run::run(Settings::small())).await;
+    unless_interrupted(all_hold(vec![Settings::small()])).await;
 }
 
 /// As large as it is told to be: `just chaos`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes; run it by `just chaos`"]
 async fn chaos() {
-    unless_interrupted(async {
-        for settings in Settings::from_environment() {
-            run::run(settings).await;
-        }
-    })
-    .await;
+    unless_interrupted(all_hold(Settings::from_environment())).await;
 }
 
 /// Many small jobs through one worker: `just soak`.
