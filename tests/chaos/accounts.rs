@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::ledger::{Answer, At, End, Entries, Hit, Receipt, Side, Way, What};
+use crate::ledger::{Answer, At, End, Entries, Hit, Receipt, Side, Trouble, Way, What};
 
 /// Messages that a worker may have in hand beside one for each slot. (The worker's own name for it is `BESIDE_SLOTS`.)
 const BESIDE_SLOTS: usize = 10;
@@ -89,6 +89,28 @@ impl<'a> Accounts<'a> {
             .filter(|(place, _)| self.cause(*place).is_none())
             .map(|(_, receipt)| format!("failed, and nothing of its host was broken: {receipt:?}"))
             .collect()
+    }
+
+    /// Workers whose host lacked every image, and who took in more than they had in hand when they found out.
+    pub(crate) fn sick_and_greedy(&self, slots: usize) -> Vec<String> {
+        let mut found = Vec::new();
+        for sick in self.entries.troubles.iter().filter(|trouble| trouble.what == What::Sick) {
+            let span = (sick.from, sick.until.unwrap_or(At::MAX));
+            let is_during = |at: At| span.0 <= at && at <= span.1;
+            let failed = self.entries.receipts.iter().filter(|receipt| {
+                let is_its = sick.post == Some(receipt.post) && !receipt.is_dead;
+                is_its && is_during(receipt.from) && matches!(receipt.end, Some((_, End::Rests)))
+            });
+            // One that is started anew has to find out anew.
+            let of_post = self.entries.troubles.iter().filter(|trouble| trouble.post == sick.post);
+            let ended = |it: &&Trouble| matches!(it.what, What::Killed | What::Swallowed | What::Drained);
+            let starts = 1 + of_post.filter(ended).filter(|it| it.until.is_some_and(is_during)).count();
+            let (failed, most) = (failed.count(), starts * (slots + BESIDE_SLOTS));
+            if failed > most {
+                found.push(format!("{failed} jobs failed on a host without images, which was started {starts} times"));
+            }
+        }
+        found
     }
 
     /// Results beyond the first that no fault explains.

@@ -26,6 +26,9 @@ const RESTART: Duration = Duration::from_millis(300);
 /// From a first order to stop to the second one, where there is one.
 const SECOND: Duration = Duration::from_secs(2);
 
+/// What a worker's log says once it takes in messages.
+const AT_WORK: &str = "\"message\":\"working\"";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     Kill,
@@ -150,6 +153,11 @@ impl Post {
         self.is_read.send_replace(on);
     }
 
+    /// Whether its first worker has begun.
+    pub(crate) fn is_at_work(&self) -> bool {
+        std::fs::read_to_string(&self.log).is_ok_and(|log| log.contains(AT_WORK))
+    }
+
     pub(crate) fn heal(&self) {
         self.engine.heal();
         self.queue.heal();
@@ -246,7 +254,7 @@ async fn keep(start: Start, history: Arc<Mutex<History>>, mut orders: mpsc::Rece
         let mut child = start.start(&history);
         let is_at_work = || {
             let log = start.log();
-            String::from_utf8_lossy(&log[before.min(log.len())..]).contains("\"message\":\"working\"")
+            String::from_utf8_lossy(&log[before.min(log.len())..]).contains(AT_WORK)
         };
         let (end, last) = stay(&mut child, &mut orders, &start, is_at_work).await;
         // Whatever it had in hand, it has no more.

@@ -73,6 +73,7 @@ fn found(entries: &Entries) -> Vec<String> {
         accounts.unanswered_letters(),
         accounts.too_many_in_hand(4),
         accounts.unexplained_failures(),
+        accounts.sick_and_greedy(4),
         accounts.unexplained_results(),
         accounts.wrongly_given_up(),
     ]
@@ -206,5 +207,20 @@ fn two_failures_need_two_faults() {
     hit(&mut entries, Side::Engine, &[], 100);
     is_found(&entries, "failed, and nothing of its host was broken");
     hit(&mut entries, Side::Engine, &[], 100);
+    assert_eq!(found(&entries), Vec::<String>::new());
+}
+
+#[test]
+fn a_sick_host_that_goes_on_to_take_jobs_is_found() {
+    let names: Vec<String> = (0..15).map(|number| format!("m{number}")).collect();
+    let mut entries = ledger(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    trouble(&mut entries, What::Sick, 0, 90, 310);
+    for name in &names {
+        receipt(&mut entries, name, 1, 100, Some(End::Rests));
+        receipt(&mut entries, name, 2, 400, Some(End::Deleted));
+        answer(&mut entries, name, 2, name, "accepted");
+    }
+    is_found(&entries, "15 jobs failed on a host without images");
+    trouble(&mut entries, What::Killed, 0, 200, 200);
     assert_eq!(found(&entries), Vec::<String>::new());
 }

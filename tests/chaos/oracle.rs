@@ -163,6 +163,7 @@ fn accounts(outcome: &Outcome, findings: &mut Findings) {
     let (all, of_themselves) = accounts.given_up();
     let mut violations = accounts.wrongly_given_up();
     violations.extend(accounts.unexplained_failures());
+    violations.extend(accounts.sick_and_greedy(outcome.settings.slots));
     let figures = format!(
         "{all} jobs given up, {} of them buried by the run; none of the others' receipts fell to a healthy worker",
         all - of_themselves

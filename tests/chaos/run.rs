@@ -21,7 +21,7 @@ use crate::settings::Settings;
 use crate::support::bucket::Bucket;
 use crate::support::chance::Chance;
 use crate::support::queue::EMPTY;
-use crate::support::{eventually, lab::Lab};
+use crate::support::{eventually, lab::Lab, until};
 use crate::traffic::EngineTraffic;
 use crate::troubles::{Troubles, plan};
 
@@ -138,6 +138,7 @@ async fn let_it_run(
     let collector = AbortOnDropHandle::new(tokio::spawn(collect(keeper.outgoing.clone(), ledger.clone())));
     let watcher = AbortOnDropHandle::new(tokio::spawn(watch(posts.iter().map(|post| post.history.clone()).collect())));
 
+    until("workers at work", async || posts.iter().all(Post::is_at_work).then_some(())).await;
     let planned = plan(&settings, &mut chance);
     let troubles = Troubles { settings: &settings, posts: &posts, keeper: &keeper, ledger: &ledger };
     troubles.run(planned, &mut chance).await;

@@ -121,7 +121,11 @@ impl Troubles<'_> {
                 under_way.push(begun);
             }
             if now >= next_kill {
-                self.posts[chance.below(self.posts.len())].order(Order::Kill).await;
+                let post = chance.below(self.posts.len());
+                // One that is to end at once shall do so by itself.
+                if !under_way.iter().any(|it| it.what == What::Swallowed && it.post == Some(post)) {
+                    self.posts[post].order(Order::Kill).await;
+                }
                 next_kill = now + chance.wait(self.settings.kill_every);
             }
         }
