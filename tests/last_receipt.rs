@@ -84,6 +84,41 @@ async fn the_last_receipt_is_run_by_a_worker_that_is_stopping_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_last_receipt_waits_for_the_first_look_of_a_worker_that_has_just_started_and_is_run() {
+    let queues = Queues::create(2).await;
+    let jobs = queues.send(1).await;
+    queues.incoming.spend(1).await;
+    let proxy = Proxy::start().await;
+    proxy.fail("GetQueueAttributes@dead", Fault::Held, usize::MAX);
+    let worker = Worker::behind(&proxy, &queues.incoming, &queues.outgoing, "worker.slots = 1").await;
+    queues.incoming.becomes(Counts { in_flight: 1, ..EMPTY }).await;
+    until("a look", async || (proxy.hits("GetQueueAttributes@dead") > 0).then_some(())).await;
+    proxy.let_pass();
+    let answers = queues.answer_all(&jobs, "accepted").await;
+    assert_eq!(attempts(&answers), [2]);
+    queues.are_settled().await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_receipt_is_run_also_when_a_later_look_has_failed() {
+    let queues = Queues::create(2).await;
+    let proxy = Proxy::start().await;
+    let mut worker = Worker::behind(&proxy, &queues.incoming, &queues.outgoing, SHORT).await;
+    until("a look", async || (proxy.answers("GetQueueAttributes@dead") > 0).then_some(())).await;
+    proxy.fail("GetQueueAttributes@dead", Fault::Refused, usize::MAX);
+    worker.says("dead letters can't be looked through").await;
+    proxy.fail("ReceiveMessage@jobs", Fault::AnswerLost, usize::MAX);
+    let jobs = queues.send(1).await;
+    queues.incoming.becomes(Counts { in_flight: 1, ..EMPTY }).await;
+    proxy.mend("ReceiveMessage@jobs");
+    let answers = queues.answer_all(&jobs, "accepted").await;
+    assert_eq!(attempts(&answers), [2]);
+    queues.are_settled().await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_last_receipt_that_a_stop_leaves_no_time_for_is_answered_as_given_up() {
     let queues = Queues::create(1).await;
     let job = held();

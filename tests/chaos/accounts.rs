@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::ledger::{Answer, At, End, Entries, Hit, Receipt, Side, Trouble, Way, What};
+use crate::ledger::{Answer, At, End, Entries, Hit, Publication, Receipt, Side, Trouble, Way, What};
 
 /// Messages that a worker may have in hand beside one for each slot. (The worker's own name for it is `BESIDE_SLOTS`.)
 const BESIDE_SLOTS: usize = 10;
@@ -120,7 +120,8 @@ impl<'a> Accounts<'a> {
             let executions = executions(&answers);
             for execution in &executions {
                 let Answer { execution: id, .. } = execution.first;
-                let unheard = self.entries.publications.iter().filter(|it| it.execution == *id && !it.is_told).count();
+                let of_it = self.entries.publications.iter().filter(|it| it.execution == *id);
+                let unheard = of_it.filter(|it| !self.is_heard(it)).count();
                 if execution.results > unheard + 1 {
                     let results = execution.results;
                     found.push(format!("{message}: {results} results of execution {id}, {unheard} not heard of"));
@@ -187,6 +188,13 @@ impl<'a> Accounts<'a> {
         receipts.find_map(|(place, _)| self.cause(place))
     }
 
+    /// Whether the worker knows that its result was taken. One that is suspended has the answer before it, and gives up waiting for
+    /// it before it looks.
+    fn is_heard(&self, publication: &Publication) -> bool {
+        let suspended = || self.trouble(&[What::Suspended], Some(publication.post), (publication.at, publication.at));
+        publication.is_told && suspended().is_none()
+    }
+
     /// Why a receipt came to nothing: a fault that befell just this one, or its worker while it lasted.
     fn cause(&self, place: usize) -> Option<String> {
         let receipt = &self.entries.receipts[place];
@@ -215,15 +223,10 @@ impl<'a> Accounts<'a> {
 
     /// Why a worker may have failed to run a job of which it had the last receipt.
     fn trouble_of(&self, receipt: &Receipt) -> Option<String> {
-        let (from, end) = receipt.span();
-        let of_its_engine = |hit: &&Hit| {
-            hit.post == receipt.post
-                && hit.side == Side::Engine
-                && from.saturating_sub(WAITED) <= hit.at
-                && hit.at <= end
-        };
+        let span = receipt.span();
+        let of_its_engine = |hit: &&Hit| hit.post == receipt.post && hit.side == Side::Engine && within(hit.at, span);
         let hit = self.entries.hits.iter().find(of_its_engine).map(|hit| format!("{hit:?}"));
-        hit.or_else(|| self.trouble(&[What::Sick, What::Drained], Some(receipt.post), (from, end)))
+        hit.or_else(|| self.trouble(&[What::Sick, What::Drained], Some(receipt.post), span))
     }
 
     /// A trouble of these kinds that befell this post, or any, in this time.

@@ -158,6 +158,11 @@ fn a_copy_of_a_result_needs_a_publication_that_the_worker_did_not_hear_of() {
     answer(&mut entries, "m", 1, "e", "accepted");
     answer(&mut entries, "m", 1, "e", "accepted");
     is_found(&entries, "2 results of execution e, 0 not heard of");
+    trouble(&mut entries, What::Suspended, 0, 60, 90);
+    is_found(&entries, "2 results of execution e, 0 not heard of");
+    trouble(&mut entries, What::Suspended, 0, 0, 20);
+    assert_eq!(found(&entries), Vec::<String>::new());
+    entries.troubles.clear();
     entries.publications[0].is_told = false;
     assert_eq!(found(&entries), Vec::<String>::new());
 }
