@@ -108,9 +108,10 @@ async fn the_last_receipt_is_run_also_when_a_later_look_has_failed() {
     until("a look", async || (proxy.answers("GetQueueAttributes@dead") > 0).then_some(())).await;
     proxy.fail("GetQueueAttributes@dead", Fault::Refused, usize::MAX);
     worker.says("dead letters can't be looked through").await;
-    proxy.fail("ReceiveMessage@jobs", Fault::AnswerLost, usize::MAX);
+    proxy.fail("ReceiveMessage@jobs", Fault::Refused, usize::MAX);
+    until("a poll that is refused", async || (proxy.hits("ReceiveMessage@jobs") > 0).then_some(())).await;
     let jobs = queues.send(1).await;
-    queues.incoming.becomes(Counts { in_flight: 1, ..EMPTY }).await;
+    queues.incoming.spend(1).await;
     proxy.mend("ReceiveMessage@jobs");
     let answers = queues.answer_all(&jobs, "accepted").await;
     assert_eq!(attempts(&answers), [2]);
