@@ -37,7 +37,7 @@ export PATH := env("PATH") + ":" + env("CARGO_HOME", env("HOME", "/root") + "/.c
     scripts/setup.sh test-fast
     cargo nextest run --all-features -E 'not (group(docker) | group(sqs))' "$@"
 
-# Let everything go wrong at once and check every invariant: `just chaos --workers 3 --jobs 300 --seed 7 --minutes 10`.
+# Let everything go wrong at once and check every invariant: `just chaos --workers 4 --jobs 400 --seed 7 --runs 10`.
 @chaos *ARGS:
     scripts/chaos.sh chaos "$@"
 

@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # Real workers under faults, or one worker under load, beside a local SQS; bounded, and ends by itself.
 #
-#   scripts/chaos.sh [chaos|soak] [--workers N] [--slots N] [--waiting N] [--recycle 1] [--jobs N] [--seed N] [--minutes N]
+#   scripts/chaos.sh [chaos|soak] [--workers N] [--slots N] [--waiting N] [--receipts N] [--recycle 1] [--jobs N] [--seed N]
+#                    [--runs N] [--minutes N] [--keep 1]
 #
-# chaos: N workers (3), M jobs (300), at most so many minutes (10); prints the invariants one by one, and the seed.
+# chaos: so many runs (1) with N workers (4) of so many slots (4) and M jobs (400), each at most so many minutes (8), the first fifth
+#        of which have faults; prints the invariants one by one, and the seed, which is the next number for each further run.
+#        --receipts N is the incoming queue's maxReceiveCount: 5 where the seed is even, 3 where it is odd, unless told;
 #        --recycle 1 has containers started again for later jobs;
-#        --waiting 0 runs without containers made ahead, and then looks at CPUs, too.
+#        --waiting 0 runs without containers made ahead, and then looks at CPUs, too;
+#        --keep 1 leaves logs and ledger also where everything held.
 # soak:  M jobs (10000) through one worker without faults; prints its memory and its descriptors.
 # The exit code is 0 when everything held. When not, logs and ledger are in target/chaos/SEED/.
 set -euo pipefail
@@ -24,7 +28,7 @@ if [[ $test == soak ]]; then
 fi
 while (($# > 0)); do
     case $1 in
-        --workers | --slots | --waiting | --recycle | --jobs | --seed | --minutes) name=${1#--} ;;
+        --workers | --slots | --waiting | --receipts | --recycle | --jobs | --seed | --runs | --minutes | --keep) name=${1#--} ;;
         *) fail "no such option: $1" "see the head of scripts/chaos.sh" ;;
     esac
     [[ ${2:-} =~ ^[0-9]+$ ]] || fail "$1 takes a whole number"

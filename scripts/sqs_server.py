@@ -6,6 +6,7 @@ is killed outright.
 """
 
 import ctypes
+import functools
 import logging
 import os
 import signal
@@ -32,6 +33,24 @@ def remove_no_value_from_lists() -> None:
     parsing.clean_json = clean_json
 
 
+def serialize_what_changes_a_queue() -> None:
+    """moto's threads change a queue's list of messages without its lock: of two deletions at one moment, one brings back what
+    the other has deleted, and two receives at one moment hand out the same message. Each takes the lock here; a long poll gives
+    it up while it waits."""
+    from moto.sqs.models import SQSBackend
+
+    def locked(original):
+        @functools.wraps(original)
+        def method(self, queue_name, *args, **kwargs):
+            with self.get_queue(queue_name)._messages_lock:
+                return original(self, queue_name, *args, **kwargs)
+
+        return method
+
+    for name in ("receive_message", "change_message_visibility", "delete_message"):
+        setattr(SQSBackend, name, locked(getattr(SQSBackend, name)))
+
+
 def main() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != int(sys.argv[1]):
@@ -47,6 +66,7 @@ def main() -> None:
     WSGIRequestHandler.protocol_version = "HTTP/1.1"
 
     remove_no_value_from_lists()
+    serialize_what_changes_a_queue()
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -3,13 +3,13 @@
 
 mod support;
 
-use aws_sdk_sqs::types::Message;
-use serde_json::Value;
+use aws_sdk_sqs::types::{Message, QueueAttributeName};
+use serde_json::{Value, json};
 use support::engine::{gone, holding, nothing_left_of};
 use support::engine_proxy::{EngineFault, EngineProxy};
 use support::jobs::held;
 use support::proxy::{Fault, Proxy};
-use support::queue::{Counts, EMPTY};
+use support::queue::{Counts, EMPTY, Queue};
 use support::queues::{Queues, attempts, quick};
 use support::until;
 use support::worker::Worker;
@@ -84,6 +84,42 @@ async fn the_last_receipt_is_run_by_a_worker_that_is_stopping_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_last_receipt_waits_for_the_first_look_of_a_worker_that_has_just_started_and_is_run() {
+    let queues = Queues::create(2).await;
+    let jobs = queues.send(1).await;
+    queues.incoming.spend(1).await;
+    let proxy = Proxy::start().await;
+    proxy.fail("GetQueueAttributes@dead", Fault::Held, usize::MAX);
+    let worker = Worker::behind(&proxy, &queues.incoming, &queues.outgoing, "worker.slots = 1").await;
+    queues.incoming.becomes(Counts { in_flight: 1, ..EMPTY }).await;
+    until("a look", async || (proxy.hits("GetQueueAttributes@dead") > 0).then_some(())).await;
+    proxy.let_pass();
+    let answers = queues.answer_all(&jobs, "accepted").await;
+    assert_eq!(attempts(&answers), [2]);
+    queues.are_settled().await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_receipt_is_run_also_when_a_later_look_has_failed() {
+    let queues = Queues::create(2).await;
+    let proxy = Proxy::start().await;
+    let mut worker = Worker::behind(&proxy, &queues.incoming, &queues.outgoing, SHORT).await;
+    until("a look", async || (proxy.answers("GetQueueAttributes@dead") > 0).then_some(())).await;
+    proxy.fail("GetQueueAttributes@dead", Fault::Refused, usize::MAX);
+    worker.says("dead letters can't be looked through").await;
+    proxy.fail("ReceiveMessage@jobs", Fault::Refused, usize::MAX);
+    until("a poll that is refused", async || (proxy.hits("ReceiveMessage@jobs") > 0).then_some(())).await;
+    let jobs = queues.send(1).await;
+    queues.incoming.spend(1).await;
+    proxy.mend("ReceiveMessage@jobs");
+    let answers = queues.answer_all(&jobs, "accepted").await;
+    assert_eq!(attempts(&answers), [2]);
+    queues.are_settled().await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_last_receipt_that_a_stop_leaves_no_time_for_is_answered_as_given_up() {
     let queues = Queues::create(1).await;
     let job = held();
@@ -144,6 +180,29 @@ async fn a_job_that_fails_on_our_side_is_answered_also_when_nobody_says_how_ofte
     queues.incoming.becomes(EMPTY).await;
     worker.stop().await;
     are_given_up(&queues, &jobs).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queue_that_allows_fewer_receipts_than_before_is_taken_at_its_word_by_a_worker_that_runs() {
+    let queues = Queues::create(5).await;
+    let (proxy, engine) = (Proxy::start().await, EngineProxy::start());
+    let more = format!("{SHORT}\npool.enabled = false\nsandbox.engine_socket = \"{}\"", engine.socket());
+    let worker = Worker::behind(&proxy, &queues.incoming, &queues.outgoing, &more).await;
+    let policy = json!({ "deadLetterTargetArn": queues.dead.arn().await, "maxReceiveCount": 1 }).to_string();
+    let Queue { client, url } = &queues.incoming;
+    let lowering = client.set_queue_attributes().queue_url(url).attributes(QueueAttributeName::RedrivePolicy, policy);
+    lowering.send().await.expect("it can be lowered");
+    let looks = || proxy.answers("GetQueueAttributes@jobs");
+    let before = looks();
+    until("a look at the queue", async || (looks() > before).then_some(())).await;
+    engine.fail("start", EngineFault::Answers("no space left on device"), usize::MAX);
+    let jobs = queues.send(1).await;
+    until("a dead letter", async || (queues.dead.counts().await.visible == 1).then_some(())).await;
+    queues.incoming.becomes(EMPTY).await;
+    let log = worker.log();
+    worker.stop().await;
+    are_given_up(&queues, &jobs).await;
+    assert!(!log.contains("a dead letter that nobody had answered"), "it was answered with its last receipt: {log}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

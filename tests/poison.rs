@@ -9,24 +9,11 @@ use std::time::Duration;
 use caisson::sandbox::{PoolFigures, PoolSettings};
 use serde_json::{Value, json};
 use support::http::get;
-use support::jobs::{bash, id, python, test, verdict, with};
+use support::jobs::{bash, full, id, python, test, verdict, with};
 use support::lab::Lab;
 use support::queue::{EMPTY, Queue};
 use support::worker::Worker;
 use support::{unique, until};
-
-/// Files in so many folders that their records alone don't fit into 8 MiB. The least that they take does, or the job would be
-/// refused.
-fn full(more: Value) -> Value {
-    let mut files = vec![json!({ "path": "main.sh", "content": "echo hi\n" })];
-    files.extend((1..1_000).map(|index| json!({ "path": format!("{index:03x}/d/d/d/d/d/d/f"), "content": "" })));
-    let tests = [test("1", "", "hi\n"), test("2", "", "hi\n")];
-    let job = json!({
-        "id": unique("full"), "language": "bash", "files": files, "tests": tests,
-        "limits": { "memory_bytes": 8 << 20 },
-    });
-    with(job, more)
-}
 
 /// A job whose compile step makes as many folders.
 fn filling(more: Value) -> Value {

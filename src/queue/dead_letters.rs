@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use super::letter::{Attribute, Content, Letter};
-use super::service::Letters;
+use super::service::{Letters, QueueError};
 use super::sqs::{TRACEPARENT, TRACESTATE};
 use super::{Duties, Message};
 
@@ -45,12 +47,15 @@ pub struct DeadLetters {
     told: Arc<AtomicBool>,
     /// Whether the last look through it went well.
     looked: Arc<AtomicBool>,
+    /// Whether a look has ever gone well; `None` before the first one that was answered.
+    may_look: Arc<watch::Sender<Option<bool>>>,
 }
 
 impl DeadLetters {
     /// `source_arn` is the ARN of the incoming queue.
     pub fn new(letters: Arc<dyn Letters>, source_arn: Option<String>, duties: Duties) -> DeadLetters {
-        DeadLetters { letters, source_arn, duties, told: Arc::default(), looked: Arc::default() }
+        let may_look = Arc::new(watch::Sender::new(None));
+        DeadLetters { letters, source_arn, duties, told: Arc::default(), looked: Arc::default(), may_look }
     }
 
     pub fn letters(&self) -> &dyn Letters {
@@ -62,14 +67,29 @@ impl DeadLetters {
         self.duties.answers
     }
 
-    /// Whether somebody answers what SQS moves there: this worker does, and its last look went well.
+    /// Whether somebody answers what SQS moves there: this worker does, as it may look there. One look that fails later doesn't
+    /// change that, since what is there is found by the next one.
     pub fn are_answered(&self) -> bool {
-        self.duties.answers && self.looked.load(Ordering::Relaxed)
+        self.duties.answers && *self.may_look.borrow() == Some(true)
+    }
+
+    /// Completes when it is known whether this worker may look there, which takes a look that is answered. At once where it isn't to look.
+    pub async fn known(&self) {
+        if self.duties.answers {
+            // The sender is ours, so waiting can't fail.
+            let _ = self.may_look.subscribe().wait_for(Option::is_some).await;
+        }
     }
 
     /// Notes how a look through it went; tells whether that is news.
-    pub fn looked(&self, well: bool) -> bool {
-        self.looked.swap(well, Ordering::Relaxed) != well
+    pub fn looked(&self, outcome: Result<(), &QueueError>) -> bool {
+        self.may_look.send_modify(|may_look| match outcome {
+            Ok(()) => *may_look = Some(true),
+            // Only an answer says that it may not.
+            Err(error) if error.code.is_some() => _ = may_look.get_or_insert(false),
+            Err(_) => {}
+        });
+        self.looked.swap(outcome.is_ok(), Ordering::Relaxed) != outcome.is_ok()
     }
 
     /// Whether it is a message of this incoming queue that SQS moved here, and nobody has answered it.

@@ -47,6 +47,15 @@ impl<A: Answering> Worker<A> {
         // The message's place in hand is free when this function ends.
         let Held { slot, place: _place } = held;
         let message = &delivery.message;
+        let is_last = is_last(&delivery);
+        if is_last && let Some(dead_letters) = delivery.redrive().dead_letters {
+            // A worker that has just started doesn't know yet whether it may run a last receipt.
+            tokio::select! {
+                () = dead_letters.known() => {}
+                () = delivery.lease_lost() => {}
+                () = shutdown.intake.cancelled() => {}
+            }
+        }
         if is_spent(&delivery.redrive(), message.receive_count) {
             drop(slot);
             let reason = format!(
@@ -56,7 +65,6 @@ impl<A: Answering> Worker<A> {
             let request = self.request(message).await;
             return self.give_up(delivery, request, &reason, shutdown).await;
         }
-        let is_last = is_last(&delivery);
         match self.try_job(&delivery, slot, is_last, shutdown).await {
             Outcome::Answered(report) => {
                 crash::point!("done");

@@ -1,12 +1,13 @@
 //! The mix of jobs: most are good, some don't compile, some attack.
 
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::support::chance::Chance;
-use crate::support::jobs::{bash, c, job, python, test};
+use crate::support::jobs::{bash, c, full, job, python, test};
 
 /// A kind of job. All jobs of a kind have the same verdict; only their numbers differ.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) enum Kind {
     SumInBash,
     SumInPython,
@@ -17,9 +18,11 @@ pub(crate) enum Kind {
     MemoryHog,
     OutputFlood,
     Sleeper,
+    /// Its own files fill its memory, before any program of it runs.
+    Full,
 }
 
-pub(crate) const KINDS: [Kind; 9] = [
+pub(crate) const KINDS: [Kind; 10] = [
     Kind::SumInBash,
     Kind::SumInPython,
     Kind::SumInC,
@@ -29,21 +32,23 @@ pub(crate) const KINDS: [Kind; 9] = [
     Kind::MemoryHog,
     Kind::OutputFlood,
     Kind::Sleeper,
+    Kind::Full,
 ];
 
 impl Kind {
-    /// 70 % good, 10 % that don't compile, 5 % of each attack.
+    /// 65 % good, 10 % that don't compile, 5 % of each attack.
     pub(crate) fn draw(chance: &mut Chance) -> Kind {
         match chance.below(100) {
-            0..30 => Kind::SumInBash,
-            30..50 => Kind::SumInPython,
-            50..62 => Kind::SumInC,
-            62..70 => Kind::SumInJavaScript,
-            70..80 => Kind::DoesNotCompile,
-            80..85 => Kind::ForkBomb,
-            85..90 => Kind::MemoryHog,
-            90..95 => Kind::OutputFlood,
-            _ => Kind::Sleeper,
+            0..25 => Kind::SumInBash,
+            25..45 => Kind::SumInPython,
+            45..57 => Kind::SumInC,
+            57..65 => Kind::SumInJavaScript,
+            65..75 => Kind::DoesNotCompile,
+            75..80 => Kind::ForkBomb,
+            80..85 => Kind::MemoryHog,
+            85..90 => Kind::OutputFlood,
+            90..95 => Kind::Sleeper,
+            _ => Kind::Full,
         }
     }
 
@@ -53,9 +58,14 @@ impl Kind {
             Kind::SumInBash | Kind::SumInPython | Kind::SumInC | Kind::SumInJavaScript => "accepted",
             Kind::DoesNotCompile => "compile_error",
             Kind::ForkBomb | Kind::Sleeper => "time_limit",
-            Kind::MemoryHog => "memory_limit",
+            Kind::MemoryHog | Kind::Full => "memory_limit",
             Kind::OutputFlood => "output_limit",
         }
+    }
+
+    /// Whether it means no harm.
+    pub(crate) fn is_honest(self) -> bool {
+        ["accepted", "compile_error"].contains(&self.verdict())
     }
 
     pub(crate) fn job(self, chance: &mut Chance) -> Value {
@@ -92,6 +102,7 @@ impl Kind {
                 "yes",
                 json!({ "limits": { "output_bytes": 10_000, "cpu_time_ms": 10_000, "wall_time_ms": 60_000 } }),
             ),
+            Kind::Full => full(json!({})),
             Kind::Sleeper => bash("sleep 1000", json!({ "limits": { "wall_time_ms": 300 } })),
         }
     }

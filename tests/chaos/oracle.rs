@@ -6,10 +6,14 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::accounts::{Accounts, INTERNAL_ERROR};
 use crate::fleet::{End, lock};
+use crate::jobs::Kind;
+use crate::ledger::{Entries, Sent, Way};
+use crate::leftovers::containers;
 use crate::lives::overlaps;
-use crate::run::{Outcome, containers};
-use crate::settings::LONGEST_DRAIN;
+use crate::run::Outcome;
+use crate::settings::{LONGEST_DRAIN, LONGEST_END};
 use crate::support::eventually;
 
 /// What workers may have at most in a run like this, memory of a debug build included.
@@ -45,6 +49,7 @@ pub(crate) async fn judge(outcome: &Outcome) -> usize {
     let mut findings = Findings::default();
     conservation(outcome, &mut findings).await;
     answers(outcome, &mut findings);
+    accounts(outcome, &mut findings);
     cleanliness(outcome, &mut findings).await;
     containers_that_lived(outcome, &mut findings);
     processes(outcome, &mut findings);
@@ -57,87 +62,62 @@ pub(crate) async fn judge(outcome: &Outcome) -> usize {
 
 /// I1 and I2: nothing is lost.
 async fn conservation(outcome: &Outcome, findings: &mut Findings) {
-    let (incoming, dead) = (outcome.incoming.counts().await, outcome.dead.counts().await);
+    let incoming = outcome.keeper.incoming.counts().await;
     let waiting = incoming.visible + incoming.in_flight + incoming.delayed;
-    let dead = dead.visible + dead.in_flight + dead.delayed;
-    {
-        let entries = outcome.ledger.entries();
-        let unanswered = entries.sent.len() - entries.waits.len();
-        let figures = format!(
-            "{} messages sent, {} answered; {waiting} left in the queue, {dead} dead letters",
-            entries.sent.len(),
-            entries.waits.len()
-        );
-        let mut violations = unless(unanswered <= waiting + dead, || {
-            format!("{} messages are nowhere", unanswered - (waiting + dead).min(unanswered))
-        });
-        violations.extend(unless(dead == 0, || format!("{dead} honest jobs were given up")));
-        violations.extend(unless(outcome.in_time, || format!("{unanswered} are unanswered, and the time is over")));
-        let emptied = !outcome.in_time || outcome.queue_emptied;
-        violations.extend(unless(emptied, || "everything is answered, and the queue doesn't empty".to_owned()));
-        let strangers = entries.answers.iter().filter(|answer| !entries.sent.contains_key(&answer.message_id));
-        violations.extend(strangers.map(|answer| format!("a result of a message that nobody sent: {answer:?}")));
-        findings.invariant("I1", &figures, &violations);
-    }
-    let mut violations = Vec::new();
-    let (mut publications, mut deletions) = (0, 0);
-    for post in &outcome.posts {
-        let messages = post.traffic.messages();
-        violations.extend(messages.violations.iter().cloned());
-        publications += messages.publications;
-        deletions += messages.deletions;
-    }
+    let entries = outcome.ledger.entries();
+    let accounts = Accounts::of(&entries);
+    let lost = accounts.lost();
+    let figures = format!(
+        "{} messages sent, {} of them have no result; {waiting} left in the queue, {} dead letters, each answered",
+        entries.sent.len(),
+        lost.len(),
+        entries.letters.len()
+    );
+    let mut violations = lost;
+    violations.extend(accounts.unanswered_letters());
+    violations.extend(unless(outcome.in_time, || "the time is over".to_owned()));
+    let emptied = !outcome.in_time || outcome.queue_emptied;
+    violations.extend(unless(emptied, || "everything is answered, and the queue doesn't empty".to_owned()));
+    let strangers = entries.answers.iter().filter(|answer| !entries.sent.contains_key(&answer.message));
+    violations.extend(strangers.map(|answer| format!("a result of a message that nobody sent: {answer:?}")));
+    findings.invariant("I1", &figures, &violations);
+
+    let figures = outcome.posts.iter().map(|post| post.messages.figures());
+    let (deletions, publications) = figures.fold((0, 0), |all, of| (all.0 + of.0, all.1 + of.1));
     let figures = format!("{deletions} deletions asked for, each after its result was confirmed ({publications} were)");
-    findings.invariant("I2", &figures, &violations);
+    findings.invariant("I2", &figures, &entries.violations);
 }
 
-/// I3, I4, I9 and I11: what the results say.
+/// I3, I9 and I11: what the results say.
 fn answers(outcome: &Outcome, findings: &mut Findings) {
     let entries = outcome.ledger.entries();
     let by_job = entries.by_job();
     let mut violations = Vec::new();
     for (job, answers) in &by_job {
-        let verdicts: BTreeSet<&str> = answers.iter().map(|answer| answer.verdict.as_str()).collect();
-        violations.extend(unless(verdicts.len() == 1, || format!("{job} has the verdicts {verdicts:?}")));
+        // Whoever gives a job up says nothing of its program.
+        let judged = answers.iter().map(|answer| answer.verdict.as_str()).filter(|verdict| *verdict != INTERNAL_ERROR);
+        let verdicts: BTreeSet<&str> = judged.collect();
+        violations.extend(unless(verdicts.len() <= 1, || format!("{job} has the verdicts {verdicts:?}")));
     }
     let several = by_job.values().filter(|answers| answers.len() > 1).count();
     findings.invariant("I3", &format!("{several} of {} jobs have several results", by_job.len()), &violations);
 
-    let mut violations = Vec::new();
-    let (mut extra, mut again, mut same) = (0, 0, 0);
-    for (message, answers) in entries.by_message() {
-        extra += answers.len() - 1;
-        let executions: BTreeSet<&str> = answers.iter().map(|answer| answer.execution_id.as_str()).collect();
-        same += answers.len() - executions.len();
-        again += executions.len() - 1;
-        let firsts: BTreeSet<&str> =
-            answers.iter().filter(|answer| answer.attempt <= 1).map(|answer| answer.execution_id.as_str()).collect();
-        violations.extend(unless(firsts.len() <= 1, || format!("{message}: {} first executions", firsts.len())));
-        let is_honest = answers.iter().all(|answer| answer.redelivered == (answer.attempt > 1));
-        violations.extend(unless(is_honest, || format!("{message}: redelivered doesn't say what attempt does")));
-    }
-    let injected = injected(outcome);
-    let faults: usize = injected.values().sum();
-    violations.extend(unless(extra <= faults, || format!("{extra} extra results of {faults} faults")));
-    let figures = format!(
-        "{extra} extra results ({again} of a further execution, {same} of the same), all flagged, of {faults} faults that \
-         may make one"
-    );
-    findings.invariant("I4", &figures, &violations);
-
     let (mut changed, mut clean, mut hostile) = (Vec::new(), 0, 0);
     let mut ours = Vec::new();
     for answer in &entries.answers {
-        let Some(sent) = entries.sent.get(&answer.message_id) else { continue };
-        if answer.verdict == "internal_error" || answer.reason == "sandbox" {
-            ours.push(format!(
-                "{}, {:?}: {} {} {}",
-                answer.job_id, sent.kind, answer.verdict, answer.reason, answer.detail
-            ));
+        let Some(sent) = entries.sent.get(&answer.message) else { continue };
+        if sent.way == Way::Buried && answer.verdict != INTERNAL_ERROR {
+            changed.push(format!("{} was never handed out and is {}", answer.job_id, answer.verdict));
+        }
+        if answer.reason == "sandbox" {
+            ours.push(format!("{}, {:?}: {} {}", answer.job_id, sent.kind, answer.verdict, answer.detail));
+        }
+        if answer.verdict == INTERNAL_ERROR {
+            continue;
         }
         let (verdict, reason) = &outcome.baseline[&sent.kind];
         let is_same = answer.verdict == *verdict && (answer.reason == *reason || *verdict == "time_limit");
-        if sent.kind.verdict() == "accepted" {
+        if sent.kind.is_honest() {
             clean += 1
         } else {
             hostile += 1
@@ -154,24 +134,67 @@ fn answers(outcome: &Outcome, findings: &mut Findings) {
     findings.invariant("I11", "no failure of ours was published as a judgement on a program", &ours);
 }
 
-/// What was injected that may lead to a further result.
-fn injected(outcome: &Outcome) -> BTreeMap<String, usize> {
-    let mut faults = BTreeMap::new();
-    let ends = outcome.posts.iter().flat_map(|post| post.ends());
-    let failed = ends.filter(|end| matches!(end, End::Failed { .. })).count();
-    faults.insert("workers killed".to_owned(), outcome.kills);
-    faults.insert("workers that failed to start".to_owned(), failed);
-    faults.insert("leases lost".to_owned(), outcome.logs.matches("lease lost").count());
-    for post in &outcome.posts {
-        for ((operation, fault), count) in post.queue.all_hits() {
-            if ["SendMessageBatch", "DeleteMessageBatch", "ChangeMessageVisibilityBatch", "ChangeMessageVisibility"]
-                .contains(&operation.as_str())
-            {
-                *faults.entry(format!("{operation} {fault}")).or_default() += count;
-            }
-        }
+/// I4, I13, I14 and I15: what each receipt came to, and by which fault.
+fn accounts(outcome: &Outcome, findings: &mut Findings) {
+    let entries = outcome.ledger.entries();
+    let accounts = Accounts::of(&entries);
+    let (mut extra, mut again, mut same) = (0, 0, 0);
+    let mut violations = accounts.unexplained_results();
+    for (message, answers) in entries.by_message() {
+        extra += answers.len() - 1;
+        let executions: BTreeSet<&str> = answers.iter().map(|answer| answer.execution.as_str()).collect();
+        same += answers.len() - executions.len();
+        again += executions.len() - 1;
+        let firsts: BTreeSet<&str> =
+            answers.iter().filter(|answer| answer.attempt <= 1).map(|answer| answer.execution.as_str()).collect();
+        violations.extend(unless(firsts.len() <= 1, || format!("{message}: {} first executions", firsts.len())));
+        let is_honest = answers.iter().all(|answer| answer.redelivered == (answer.attempt > 1));
+        violations.extend(unless(is_honest, || format!("{message}: redelivered doesn't say what attempt does")));
     }
-    faults
+    let figures = format!(
+        "{extra} extra results ({again} of a further execution, {same} of the same), all flagged, each with a fault that made it"
+    );
+    findings.invariant("I4", &figures, &violations);
+
+    let most = entries.most_in_hand.iter().max().copied().unwrap_or(0);
+    let figures = format!("at most {most} messages in hand of a worker, which has {} slots", outcome.settings.slots);
+    findings.invariant("I13", &figures, &accounts.too_many_in_hand(outcome.settings.slots));
+
+    let (all, of_themselves) = accounts.given_up();
+    let mut violations = accounts.wrongly_given_up();
+    violations.extend(accounts.unexplained_failures());
+    violations.extend(accounts.sick_and_greedy(outcome.settings.slots));
+    let figures = format!(
+        "{all} jobs given up, {} of them buried by the run; none of the others' receipts fell to a healthy worker",
+        all - of_themselves
+    );
+    findings.invariant("I14", &figures, &violations);
+    waits(outcome, &entries, findings);
+}
+
+/// I15: whoever is honest doesn't wait for poison.
+fn waits(outcome: &Outcome, entries: &Entries, findings: &mut Findings) {
+    let honest = entries.waits(|sent: &Sent| sent.way != Way::Buried && sent.kind.is_honest());
+    let poison = entries.waits(|sent| sent.kind == Kind::Full);
+    let (of_honest, of_poison) = (quantile(&honest, 0.5), quantile(&poison, 0.5));
+    // They come mixed and wait in one queue, so that neither has reason to wait for longer; the rest is chance and rests.
+    let most = of_poison.mul_f64(2.0) + Duration::from_secs(2 * outcome.settings.visibility_s);
+    let violations = unless(poison.is_empty() || of_honest <= most, || {
+        format!(
+            "half of the honest jobs waited longer than {of_honest:?}, half of the poison longer than {of_poison:?}"
+        )
+    });
+    let figures = format!(
+        "honest jobs waited {:.1} s in the middle, those that fill their sandboxes {:.1} s",
+        of_honest.as_secs_f64(),
+        of_poison.as_secs_f64()
+    );
+    findings.invariant("I15", &figures, &violations);
+}
+
+/// Of waits in order.
+fn quantile(waits: &[Duration], share: f64) -> Duration {
+    waits.get(((waits.len() as f64 - 1.0) * share) as usize).copied().unwrap_or_default()
 }
 
 /// I5: nothing is left.
@@ -258,6 +281,12 @@ fn processes(outcome: &Outcome, findings: &mut Findings) {
                     status.success() || (early && (status.signal() == Some(libc::SIGTERM) || status.code() == Some(1)));
                 violations.extend(unless(ended_well, || format!("a worker that was told to end ended with {status}")));
             }
+            End::Hurried { took, status } => {
+                drained += 1;
+                violations.extend(unless(took <= LONGEST_END, || format!("an end at once took {took:?}")));
+                violations
+                    .extend(unless(status.success(), || format!("a worker that was hurried ended with {status}")));
+            }
             // A worker that can't reach its queue or its engine at the start says so and ends with 1.
             End::Failed { status } => {
                 violations.extend(unless(status == "exit status: 1", || format!("a worker ended by itself: {status}")));
@@ -282,9 +311,7 @@ fn histograms(outcome: &Outcome) -> String {
     let results = count(entries.by_message().values().map(|answers| answers.len() as u64).collect());
     let mut verdicts = BTreeMap::<&str, usize>::new();
     entries.answers.iter().for_each(|answer| *verdicts.entry(&answer.verdict).or_default() += 1);
-    let mut waits: Vec<f64> = entries.waits.values().map(Duration::as_secs_f64).collect();
-    waits.sort_by(f64::total_cmp);
-    let quantile = |share: f64| waits.get(((waits.len() as f64 - 1.0) * share) as usize).copied().unwrap_or(0.0);
+    let waits = entries.waits(|sent| sent.way != Way::Buried);
     let mut hits = BTreeMap::<String, usize>::new();
     for post in &outcome.posts {
         for (side, proxy) in [("engine", &post.engine), ("SQS", &post.queue)] {
@@ -302,21 +329,31 @@ fn histograms(outcome: &Outcome) -> String {
     let uncertain = entries.answers.iter().filter(|answer| answer.lease != "held").count();
     let workers: usize = outcome.posts.iter().map(|post| post.starts()).sum();
     format!(
-        "\nfaults         {} kills, {} drains, {} jobs sent twice, one black hole of {} s; {}\n\
+        "\nfaults         {}; {} jobs sent twice; {}\n\
          workers        {workers} started at {} posts\n\
          attempts       {attempts}      (results with this attempt)\n\
          results        {results}      (messages with so many results); {uncertain} with an uncertain lease\n\
          verdicts       {}\n\
          waits          median {:.1} s, 95 % {:.1} s, longest {:.1} s, from sending to the first result\n",
-        outcome.kills,
-        outcome.drains,
+        troubles(&entries),
         outcome.sent_twice,
-        outcome.settings.black_hole.as_secs(),
         list(&hits),
         outcome.posts.len(),
         list(&verdicts),
-        quantile(0.5),
-        quantile(0.95),
-        quantile(1.0),
+        quantile(&waits, 0.5).as_secs_f64(),
+        quantile(&waits, 0.95).as_secs_f64(),
+        quantile(&waits, 1.0).as_secs_f64(),
     )
+}
+
+/// How many of each, and how long they were together.
+fn troubles(entries: &Entries) -> String {
+    let mut all = BTreeMap::new();
+    for trouble in &entries.troubles {
+        let (count, took) = all.entry(trouble.what).or_insert((0, Duration::ZERO));
+        *count += 1;
+        *took += trouble.until.unwrap_or(trouble.from) - trouble.from;
+    }
+    let list = all.iter().map(|(what, (count, took))| format!("{what:?} {count} ({} s)", took.as_secs()));
+    list.collect::<Vec<_>>().join(", ")
 }

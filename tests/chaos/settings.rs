@@ -4,6 +4,19 @@ use std::time::Duration;
 
 use crate::support::PATIENCE;
 
+/// How the names of the queues begin.
+pub(crate) const INCOMING: &str = "chaos-jobs";
+pub(crate) const OUTGOING: &str = "chaos-results";
+
+/// For how long a worker that is told to stop may go on.
+pub(crate) const GRACE_S: u64 = 60;
+
+/// No drain takes longer: what is left of a Spot instance's two minutes when the notice has been read.
+pub(crate) const LONGEST_DRAIN: Duration = Duration::from_secs(105);
+
+/// No end takes longer once a worker was told a second time. The promise is two seconds; the rest is for a busy machine.
+pub(crate) const LONGEST_END: Duration = Duration::from_secs(20);
+
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) seed: u64,
@@ -14,34 +27,30 @@ pub(crate) struct Settings {
     /// Whether these are started again for later jobs.
     pub(crate) recycle: bool,
     pub(crate) jobs: usize,
+    /// Whether logs and ledger stay where every invariant held, too.
+    pub(crate) keep: bool,
+    /// After how many receipts a message goes to the dead letters: what the pages advise, or the least that they speak of.
+    pub(crate) receipts: u64,
+    /// Further jobs that lie among the dead letters from the beginning, and nobody has answered them.
+    pub(crate) buried: usize,
     /// After this a run ends, done or not.
     pub(crate) longest: Duration,
     pub(crate) visibility_s: u64,
-    /// Mean time between two kills of a worker.
-    pub(crate) kill_every: Duration,
-    pub(crate) black_hole: Duration,
     /// Nothing more is done to the run after this.
     pub(crate) faults_for: Duration,
-    /// Workers are told to stop within this time from the beginning, each once.
-    pub(crate) drains_within: Duration,
+    /// Mean time between two kills of a worker.
+    pub(crate) kill_every: Duration,
     /// Of a request to the engine: to be reset before, or cut off in the middle of its answer.
     pub(crate) engine_reset: f64,
-    /// Of a request to SQS: to be refused with a 500.
+    /// Of a request to SQS or S3: to be refused with a 500.
     pub(crate) sqs_refused: f64,
-    /// Of a request to SQS: to be done, and its answer lost.
+    /// Of a request to SQS or S3: to be done, and its answer lost.
     pub(crate) sqs_swallowed: f64,
     /// Of a job: to be sent twice.
     pub(crate) sent_twice: f64,
+    /// Of a job: to be sent as a pointer to S3.
+    pub(crate) pointers: f64,
 }
-
-/// After how many receipts a message goes to the dead-letter queue: so many that bad luck alone doesn't lead there.
-pub(crate) const MAX_RECEIVE_COUNT: u64 = 50;
-
-/// For how long a worker that is told to stop may go on.
-pub(crate) const GRACE_S: u64 = 60;
-
-/// No drain takes longer: what is left of a Spot instance's two minutes when the notice has been read.
-pub(crate) const LONGEST_DRAIN: Duration = Duration::from_secs(105);
 
 impl Settings {
     /// What a run of this size has by itself.
@@ -49,52 +58,54 @@ impl Settings {
         Settings {
             seed,
             workers,
-            slots: 1,
+            slots: 4,
             waiting: 2,
             recycle: false,
             jobs,
+            keep: false,
+            receipts: if seed.is_multiple_of(2) { 5 } else { 3 },
+            buried: 5,
             longest,
-            visibility_s: 12,
-            kill_every: Duration::from_secs(5),
-            black_hole: Duration::from_secs(30),
-            faults_for: longest.mul_f64(0.6),
-            drains_within: Duration::from_secs(60),
+            visibility_s: 15,
+            faults_for: longest.mul_f64(0.2),
+            kill_every: Duration::from_secs(10),
             engine_reset: 0.01,
             sqs_refused: 0.03,
             sqs_swallowed: 0.01,
             sent_twice: 0.05,
+            pointers: 0.2,
         }
     }
 
     pub(crate) fn small() -> Settings {
-        let settings = Settings::sized(fresh_seed(), 2, 40, PATIENCE);
-        Settings {
-            kill_every: Duration::from_secs(8),
-            black_hole: Duration::from_secs(8),
-            faults_for: Duration::from_secs(30),
-            drains_within: Duration::from_secs(15),
-            ..settings
-        }
+        let settings = Settings::sized(fresh_seed(), 2, 60, PATIENCE);
+        Settings { buried: 2, faults_for: Duration::from_secs(35), ..settings }
     }
 
-    /// `CHAOS_SEED`, `CHAOS_WORKERS`, `CHAOS_JOBS`, `CHAOS_MINUTES`, `CHAOS_SLOTS`, `CHAOS_WAITING`; `CHAOS_RECYCLE` is 1
-    /// or 0.
-    pub(crate) fn from_environment() -> Settings {
+    /// One for each run. `CHAOS_SEED`, and those that follow it for the runs after the first; `CHAOS_RUNS`, `CHAOS_WORKERS`,
+    /// `CHAOS_JOBS`, `CHAOS_MINUTES`, `CHAOS_SLOTS`, `CHAOS_WAITING`, `CHAOS_RECEIPTS`; `CHAOS_RECYCLE` and
+    /// `CHAOS_KEEP` are 1 or 0.
+    pub(crate) fn from_environment() -> Vec<Settings> {
         let read = |name: &str| {
             let text = std::env::var(name).ok().filter(|text| !text.is_empty())?;
             Some(text.parse::<u64>().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
         };
         let small = |name: &str, default: u64| usize::try_from(read(name).unwrap_or(default)).expect("a small number");
-        let minutes = read("CHAOS_MINUTES").unwrap_or(10);
-        let seed = read("CHAOS_SEED").unwrap_or_else(fresh_seed);
-        let longest = Duration::from_secs(60 * minutes);
-        let settings = Settings::sized(seed, small("CHAOS_WORKERS", 3), small("CHAOS_JOBS", 300), longest);
-        Settings {
-            slots: small("CHAOS_SLOTS", 1),
-            waiting: small("CHAOS_WAITING", 2),
-            recycle: small("CHAOS_RECYCLE", 0) > 0,
-            ..settings
-        }
+        let longest = Duration::from_secs(60 * read("CHAOS_MINUTES").unwrap_or(8));
+        let first = read("CHAOS_SEED").unwrap_or_else(fresh_seed);
+        let runs = first..first + read("CHAOS_RUNS").unwrap_or(1);
+        runs.map(|seed| {
+            let settings = Settings::sized(seed, small("CHAOS_WORKERS", 4), small("CHAOS_JOBS", 400), longest);
+            Settings {
+                slots: small("CHAOS_SLOTS", 4),
+                waiting: small("CHAOS_WAITING", 2),
+                receipts: read("CHAOS_RECEIPTS").unwrap_or(settings.receipts),
+                recycle: small("CHAOS_RECYCLE", 0) > 0,
+                keep: small("CHAOS_KEEP", 0) > 0,
+                ..settings
+            }
+        })
+        .collect()
     }
 }
 

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::answers::collect;
 use crate::fleet::{Usage, usage};
 use crate::jobs::Kind;
 use crate::ledger::Ledger;
-use crate::run::{Leftovers, collect, send_batch};
+use crate::leftovers::Leftovers;
+use crate::sender::{Parcel, send_batch};
 use crate::settings::Settings;
 use crate::support::jobs::bash;
 use crate::support::queue::{EMPTY, Queue};
@@ -31,7 +33,7 @@ pub(crate) async fn soak(settings: &Settings) {
     let slots = settings.slots.max(2);
     let worker = Worker::start(&incoming, &outgoing, &format!("worker.slots = {slots}")).await;
     let pid = worker.pid();
-    let ledger = Arc::new(Ledger::default());
+    let ledger = Arc::new(Ledger::new());
     let collector = AbortOnDropHandle::new(tokio::spawn(collect(outgoing.clone(), ledger.clone())));
 
     let begin = Instant::now();
@@ -45,7 +47,8 @@ pub(crate) async fn soak(settings: &Settings) {
         assert!(begin.elapsed() < settings.longest, "{answered} of {} jobs, and the time is over", settings.jobs);
         if sent < settings.jobs && sent - answered < WAITING {
             let count = (settings.jobs - sent).min(10);
-            let batch: Vec<_> = (0..count).map(|_| (Kind::SumInBash, bash("echo $((1 + 2))", json!({})))).collect();
+            let one = || Parcel::plain(Kind::SumInBash, bash("echo $((1 + 2))", json!({})));
+            let batch: Vec<Parcel> = (0..count).map(|_| one()).collect();
             send_batch(&incoming, &batch, &ledger).await;
             sent += count;
         } else {

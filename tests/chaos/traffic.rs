@@ -1,93 +1,13 @@
-//! What passes between the workers and their two servers, and what must never pass: a deletion without a confirmed result
-//! before it (I2), a container that is weaker than promised (I6).
+//! What passes between the workers and the engine, and what must never pass: a container that is weaker than promised (I6).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::Value;
 
+use crate::ledger::{Hit, Ledger, Side};
 use crate::support::hardening::{uid, weaknesses};
-use crate::support::proxy::{Observer, Request};
-
-/// Between one worker and SQS.
-#[derive(Debug, Default)]
-pub(crate) struct QueueTraffic(Mutex<Messages>);
-
-#[derive(Debug, Default)]
-pub(crate) struct Messages {
-    /// The message of each receipt handle.
-    received: BTreeMap<String, String>,
-    /// Messages whose result the queue has confirmed, to the worker.
-    published: BTreeSet<String>,
-    pub(crate) publications: usize,
-    pub(crate) deletions: usize,
-    pub(crate) violations: Vec<String>,
-}
-
-impl QueueTraffic {
-    pub(crate) fn messages(&self) -> MutexGuard<'_, Messages> {
-        self.0.lock().expect("nobody panics with it")
-    }
-}
-
-fn entries(body: &Value) -> impl Iterator<Item = &Value> {
-    body["Entries"].as_array().into_iter().flatten()
-}
-
-impl Observer for QueueTraffic {
-    fn request(&self, request: &Request) {
-        if !["DeleteMessage", "DeleteMessageBatch"].contains(&request.operation.as_str()) {
-            return;
-        }
-        let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-        let single = body["ReceiptHandle"].as_str();
-        let handles = entries(&body).filter_map(|entry| entry["ReceiptHandle"].as_str()).chain(single);
-        let mut messages = self.messages();
-        for handle in handles {
-            messages.deletions += 1;
-            let message = messages.received.get(handle).cloned();
-            if !message.as_ref().is_some_and(|message| messages.published.contains(message)) {
-                messages.violations.push(format!("deleted without a confirmed result: {message:?}"));
-            }
-        }
-    }
-
-    fn answer(&self, request: &Request, status: u16, body: &[u8], told: Option<&[u8]>) {
-        if status != 200 || told.is_none() {
-            return;
-        }
-        let answer: Value = serde_json::from_slice(body).unwrap_or_default();
-        let mut messages = self.messages();
-        match request.operation.as_str() {
-            "ReceiveMessage" => {
-                for message in answer["Messages"].as_array().into_iter().flatten() {
-                    if let (Some(handle), Some(id)) = (message["ReceiptHandle"].as_str(), message["MessageId"].as_str())
-                    {
-                        messages.received.insert(handle.to_owned(), id.to_owned());
-                    }
-                }
-            }
-            "SendMessageBatch" => {
-                let sent: Value = serde_json::from_slice(&request.body).unwrap_or_default();
-                for entry in entries(&sent) {
-                    let accepted = answer["Successful"].as_array().into_iter().flatten();
-                    if !accepted.into_iter().any(|accepted| accepted["Id"] == entry["Id"]) {
-                        continue;
-                    }
-                    let report: Value = entry["MessageBody"]
-                        .as_str()
-                        .and_then(|body| serde_json::from_str(body).ok())
-                        .unwrap_or_default();
-                    if let Some(message) = report["message_id"].as_str() {
-                        messages.published.insert(message.to_owned());
-                        messages.publications += 1;
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-}
+use crate::support::proxy::{Fault, Observer, Request};
 
 /// Between all workers and the engine.
 #[derive(Debug, Default)]
@@ -157,5 +77,39 @@ impl Observer for EngineTraffic {
         if let (true, Some(id)) = (sent["Labels"]["caisson.agent"].is_string(), answer["Id"].as_str()) {
             self.calls().carriers.insert(id.to_owned());
         }
+    }
+}
+
+/// The same of one post, where what goes wrong is entered.
+#[derive(Debug)]
+pub(crate) struct OfPost {
+    pub(crate) post: usize,
+    pub(crate) calls: Arc<EngineTraffic>,
+    pub(crate) ledger: Arc<Ledger>,
+}
+
+impl OfPost {
+    fn hit(&self, request: &Request, fault: &'static str) {
+        let (operation, at) = (request.operation.clone(), self.ledger.at(request.arrived));
+        let hit = Hit { post: self.post, side: Side::Engine, operation, fault, messages: Vec::new(), at };
+        self.ledger.entries().hits.push(hit);
+    }
+}
+
+impl Observer for OfPost {
+    fn request(&self, request: &Request) {
+        self.calls.request(request);
+    }
+
+    fn meets(&self, request: &Request, fault: Fault) {
+        self.hit(request, fault.name());
+    }
+
+    fn answer(&self, request: &Request, status: u16, body: &[u8], told: Option<&[u8]>) {
+        // A limit that is below what a sandbox uses already is the job's doing, and answered with a 500 as well.
+        if status >= 500 && request.operation != "update" {
+            self.hit(request, "failed by itself");
+        }
+        self.calls.answer(request, status, body, told);
     }
 }

@@ -42,6 +42,19 @@ pub(crate) fn held_at_most(seconds: u64) -> Value {
     with(job, args)
 }
 
+/// Files in so many folders that their records alone don't fit into 8 MiB. The least that they take does, or the job would be
+/// refused.
+pub(crate) fn full(more: Value) -> Value {
+    let mut files = vec![json!({ "path": "main.sh", "content": "echo hi\n" })];
+    files.extend((1..1_000).map(|index| json!({ "path": format!("{index:03x}/d/d/d/d/d/d/f"), "content": "" })));
+    let tests = [test("1", "", "hi\n"), test("2", "", "hi\n")];
+    let job = json!({
+        "id": unique("full"), "language": "bash", "files": files, "tests": tests,
+        "limits": { "memory_bytes": 8 << 20 },
+    });
+    with(job, more)
+}
+
 /// The job with further fields.
 pub(crate) fn with(mut job: Value, more: Value) -> Value {
     let Value::Object(fields) = more else { panic!("further fields come as an object") };

@@ -39,6 +39,8 @@ use wire::{Listener, Upstream};
 pub(crate) trait Observer: Send + Sync {
     /// A request has come; it may still meet a fault.
     fn request(&self, _request: &Request) {}
+    /// A request meets this fault, before anything is done.
+    fn meets(&self, _request: &Request, _fault: Fault) {}
     /// The other side has answered with `done`, and the client is about to hear `told`; `None` where the fault lets it hear
     /// nothing whole.
     fn answer(&self, _request: &Request, _status: u16, _done: &[u8], _told: Option<&[u8]>) {}

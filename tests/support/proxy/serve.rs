@@ -52,6 +52,9 @@ async fn converse(client: &mut Socket, control: &Control) -> std::io::Result<boo
         let Some(request) = http::read(client, &mut ahead, control.dialect).await? else { return Ok(false) };
         control.observer.request(&request);
         let fault = control.fault(&request);
+        if let Some(fault) = fault {
+            control.observer.meets(&request, fault);
+        }
         control.passable().await;
         match serve_one(client, &request, fault, control).await? {
             Next::Request if !request.is_last => {}

@@ -1,0 +1,30 @@
+//! What a run leaves with the engine, and its removal however the run ends.
+
+use std::process::Command;
+
+/// Removes a run's containers, and the agent's volume, which workers that are killed leave behind.
+pub(crate) struct Leftovers(pub(crate) String);
+
+impl Drop for Leftovers {
+    fn drop(&mut self) {
+        for (id, worker) in containers() {
+            if worker.starts_with(&self.0) {
+                let _ = Command::new("docker").args(["rm", "--force", "--volumes", &id]).output();
+            }
+        }
+        // One that another worker uses stays, and is that worker's to remove.
+        let _ = Command::new("docker").args(["volume", "rm", &caisson::sandbox::agent::volume_name()]).output();
+    }
+}
+
+/// All containers of all workers of this machine, of any state: id and worker.
+pub(crate) fn containers() -> Vec<(String, String)> {
+    let format = "{{.ID}} {{.Label \"caisson.worker\"}}";
+    let arguments = ["ps", "--all", "--no-trunc", "--filter", "label=caisson.worker", "--format", format];
+    let output = Command::new("docker").args(arguments).output().expect("docker can be run");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(id, worker)| (id.to_owned(), worker.to_owned()))
+        .collect()
+}
