@@ -12,6 +12,8 @@ export DEBIAN_FRONTEND=noninteractive
 
 # Docker's own packages, for an engine and a runc of this month; its fingerprint is published by Docker.
 DOCKER_KEY_FINGERPRINT=9DC858229FC7DD38854AE2D88D81803C0EBFCD88
+# Published by AWS ("Verifying the signature of the CloudWatch agent package").
+CLOUDWATCH_AGENT_KEY_FINGERPRINT=937616F3450B7D806CBD9725D58167303B789C72
 
 say() { printf '==> %s\n' "$*"; }
 fail() {
@@ -24,13 +26,23 @@ install_packages() { apt-get install --yes --no-install-recommends "$@"; }
 source /etc/os-release
 [[ $ID == debian || $ID == ubuntu ]] || fail "this is made for Debian and Ubuntu, not for $ID"
 
+download() { curl --silent --show-error --fail --location --retry 5 --output "$2" "$1"; }
+
+# keyring NAME KEY-URL FINGERPRINT: /usr/share/keyrings/NAME.gpg with that one key. Without it alone, nothing it signed is taken.
+keyring() {
+    local file=/usr/share/keyrings/$1.gpg found
+    download "$2" /tmp/key
+    gpg --dearmor --yes --output "$file" /tmp/key
+    rm /tmp/key
+    found=$(gpg --show-keys --with-colons "$file" | awk -F: '$1 == "pub" { wanted = 1 } wanted && $1 == "fpr" { print $10; wanted = 0 }')
+    [[ $found == "$3" ]] || fail "the key of $1 has the fingerprint $found, not $3: don't use it"
+}
+
 # add_repository NAME KEY-URL FINGERPRINT LINE...: a package source that only its own key can speak for.
 add_repository() {
-    local name=$1 url=$2 wanted=$3 found
+    local name=$1
+    keyring "$name" "$2" "$3"
     shift 3
-    curl --silent --show-error --fail --location --retry 5 "$url" | gpg --dearmor --yes --output "/usr/share/keyrings/$name.gpg"
-    found=$(gpg --show-keys --with-colons "/usr/share/keyrings/$name.gpg" | awk -F: '$1 == "fpr" { print $10; exit }')
-    [[ $found == "$wanted" ]] || fail "the key of $name has the fingerprint $found, not $wanted: don't use it"
     printf '%s\n' "deb [arch=$(dpkg --print-architecture) signed-by=/usr/share/keyrings/$name.gpg] $*" \
         >"/etc/apt/sources.list.d/$name.list"
 }
@@ -38,7 +50,7 @@ add_repository() {
 say "packages"
 if [[ $KIND == machine ]]; then
     # Workers reach port 443 and nothing else.
-    install_packages ca-certificates curl gpg
+    install_packages ca-certificates curl gpg gpgv
     sed -i 's|http://|https://|' /etc/apt/sources.list /etc/apt/sources.list.d/*.sources 2>/dev/null || true
 fi
 apt-get update
@@ -57,10 +69,10 @@ else
     install_packages runc crun
 fi
 runc --version | head -n 1
-# The escapes of 2024 and 2025 are mended in 1.1.12, 1.2.8, 1.3.3 and 1.4.0; distributions mend older numbers, too.
+# What is known against these versions stands in one table, which is the doctor's.
 if [[ $KIND == machine ]]; then
-    version=$(runc --version | sed -n 's/^runc version \([0-9.]*\).*/\1/p')
-    printf '%s\n' 1.2.8 "$version" | sort --version-sort --check=quiet || fail "runc $version has known escapes; 1.2.8 or newer is needed"
+    "$SOURCES/caisson" doctor --strict --only engine.escapes --only engine.containerd ||
+        fail "runc or containerd has known escapes, or its version can't be told; see above for what is needed"
 fi
 
 say "the worker"
@@ -77,10 +89,14 @@ if [[ $KIND == machine ]]; then
 
     say "the agent that sends the log to CloudWatch"
     architecture=$(dpkg --print-architecture)
-    curl --silent --show-error --fail --retry 5 --output /tmp/agent.deb \
-        "https://amazoncloudwatch-agent.s3.amazonaws.com/debian/$architecture/latest/amazon-cloudwatch-agent.deb"
+    bucket=https://amazoncloudwatch-agent.s3.amazonaws.com
+    download "$bucket/debian/$architecture/latest/amazon-cloudwatch-agent.deb" /tmp/agent.deb
+    download "$bucket/debian/$architecture/latest/amazon-cloudwatch-agent.deb.sig" /tmp/agent.deb.sig
+    keyring cloudwatch-agent "$bucket/assets/amazon-cloudwatch-agent.gpg" "$CLOUDWATCH_AGENT_KEY_FINGERPRINT"
+    gpgv --keyring /usr/share/keyrings/cloudwatch-agent.gpg /tmp/agent.deb.sig /tmp/agent.deb ||
+        fail "the agent's package isn't signed by its publisher: don't use it"
     dpkg --install /tmp/agent.deb
-    rm /tmp/agent.deb
+    rm /tmp/agent.deb /tmp/agent.deb.sig
 fi
 
 # After the images are built: it takes the bridge away, and with it the network of `docker build`.

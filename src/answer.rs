@@ -39,6 +39,8 @@ pub struct Origin {
     /// The queue's receive count; 1 without a queue.
     pub attempt: u64,
     pub sent: Option<jiff::Timestamp>,
+    /// Who sent its message, as the queue says.
+    pub sender: Option<String>,
     /// The trace that its message belongs to.
     pub trace: Trace,
     received: jiff::Timestamp,
@@ -48,12 +50,17 @@ pub struct Origin {
 impl Origin {
     pub fn now(message_id: Option<String>, attempt: u64, sent: Option<jiff::Timestamp>) -> Origin {
         let (received, received_at) = (jiff::Timestamp::now(), Instant::now());
-        Origin { message_id, attempt, sent, trace: Trace::default(), received, received_at }
+        Origin { message_id, attempt, sent, sender: None, trace: Trace::default(), received, received_at }
     }
 
     #[must_use]
     pub fn in_trace(self, trace: &Trace) -> Origin {
         Origin { trace: trace.clone(), ..self }
+    }
+
+    #[must_use]
+    pub fn sent_by(self, sender: Option<String>) -> Origin {
+        Origin { sender, ..self }
     }
 }
 
@@ -121,7 +128,10 @@ impl Request {
             Some(LimitsReport { run: plan.run_limits, compile: plan.compile.as_ref().map(|command| command.limits) });
         report.image = Some(execution.image);
         report.sandbox = Some(execution.sandbox);
-        report.timing = timing::report(execution.host, execution.compile.iter().chain(execution.tests.iter().map(|test| &test.step)));
+        report.timing = timing::report(
+            execution.host,
+            execution.compile.iter().chain(execution.tests.iter().map(|test| &test.step)),
+        );
         report.timeline.prepare_ms = Some(milliseconds(timing.prepare));
         report.timeline.compile_ms = timing.compile.map(milliseconds);
         report.timeline.run_ms = has_run.then(|| milliseconds(timing.run));
@@ -131,7 +141,7 @@ impl Request {
     }
 
     fn bare(self, verdict: Verdict, detail: String, worker: &WorkerReport) -> Report {
-        let Origin { message_id, attempt, sent, trace, received, received_at } = self.origin;
+        let Origin { message_id, attempt, sent, sender, trace, received, received_at } = self.origin;
         let finished = received + received_at.elapsed();
         Report {
             version: CONTRACT_VERSION,
@@ -150,6 +160,7 @@ impl Request {
             redelivered: attempt > 1,
             lease: Lease::Held,
             message_id,
+            sender,
             worker: worker.clone(),
             image: None,
             sandbox: None,

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::doctor;
 use crate::limits::{LIMIT_FIELDS, LimitsRequest};
 
 /// Runs untrusted programs in hardened containers: jobs come in from a queue, verdicts go out to another.
@@ -118,7 +119,7 @@ Exit codes: 0 nothing is broken; 1 something is, or, with --strict, there is a w
 Example: caisson doctor --config /etc/caisson/caisson.toml";
 
 /// How to say what was found.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct DoctorArgs {
     /// The findings as a JSON array on stdout, for programs.
     #[arg(long)]
@@ -126,6 +127,9 @@ pub struct DoctorArgs {
     /// Warnings count as failures, too.
     #[arg(long)]
     pub strict: bool,
+    /// Show and count this check alone, as `engine.escapes`; may be given several times.
+    #[arg(long, value_name = "CHECK", value_parser = check)]
+    pub only: Vec<String>,
 }
 
 /// What to run.
@@ -162,6 +166,13 @@ pub struct RunArgs {
     /// and its job is run again.
     #[arg(long, requires = "jobs")]
     pub resume: bool,
+}
+
+fn check(text: &str) -> Result<String, String> {
+    match doctor::checks().any(|check| check.id == text) {
+        true => Ok(text.to_owned()),
+        false => Err(format!("{text:?} is no check; `caisson doctor --json` has their names")),
+    }
 }
 
 fn limit(text: &str) -> Result<(String, u64), String> {

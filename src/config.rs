@@ -4,6 +4,7 @@
 //! [`settings()`] is the one table of what can be set. Reading, checking, `caisson config show`, the schema and
 //! docs/configuration.md all follow from it.
 
+mod bucket_place;
 mod check;
 mod environment;
 mod error;
@@ -17,6 +18,7 @@ mod show;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use bucket_place::BucketPlace;
 pub use environment::{OTHER_VARIABLES, environment};
 pub use error::ConfigErrors;
 pub use schema::schema;
@@ -163,7 +165,7 @@ pub enum OnRebalance {
 /// Data in S3: jobs and results too large for a message, and what jobs refer to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// Where messages may point to for their jobs.
+    /// Where messages may point to for their jobs: each of the form that [`BucketPlace::read`] takes.
     pub incoming_buckets: Vec<String>,
     /// Bytes of the largest such job.
     pub maximum_job_bytes: u64,
@@ -173,7 +175,7 @@ pub struct StoreConfig {
     pub results_bucket: Option<String>,
     /// What the keys of results begin with.
     pub results_prefix: String,
-    /// Where jobs may take data from.
+    /// Where jobs may take data from, in the same form.
     pub data_buckets: Vec<String>,
     /// Bytes of the largest object of data.
     pub maximum_object_bytes: u64,

@@ -35,6 +35,7 @@ host! {
     pub mod limits;
     pub mod plan;
     pub mod points;
+    pub mod printable;
     pub mod rejection;
     pub mod report;
     pub mod schema;

@@ -32,8 +32,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use deletions::Deletions;
-use heartbeat::{Beat, Heart};
 pub use heartbeat::Lease;
+use heartbeat::{Beat, Heart};
 pub use outbox::{Outbox, Reply};
 pub use redrive::{Duties, Redrive};
 pub use service::{Letters, Outgoing, Queue, QueueError, Refused};
@@ -72,6 +72,8 @@ pub struct Message {
     pub sent: Option<jiff::Timestamp>,
     /// Its message group, which standard queues know too.
     pub group: Option<String>,
+    /// Who sent it, as SQS knows them (`SenderId`).
+    pub sender: Option<String>,
     /// The trace that it belongs to.
     pub trace: Trace,
 }

@@ -69,6 +69,11 @@ pub struct Report {
     /// The queue's id of the incoming message.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
+    /// Who sent the incoming message, as SQS knows them (its `SenderId`): the id of an IAM user, or of a role with `:` and the
+    /// session's name. Whoever may send jobs can give any `job_id`, and can't choose this. Absent without a queue, and where the
+    /// queue doesn't say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
     /// The trace that the message belonged to, 32 hexadecimal digits; absent when it named none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,

@@ -6,10 +6,12 @@
 mod kind;
 mod suggest;
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use toml::Spanned;
 use toml::de::DeTable;
+
+use crate::printable::escaped;
 
 pub use kind::{Field, Kind, LINE, TextRule, Value};
 pub(crate) use suggest::did_you_mean;
@@ -55,10 +57,7 @@ impl fmt::Display for Mistake {
             key => format!("{}: {key}: {}", self.place, self.problem),
         };
         // A quoted key may hold anything, line feeds and a terminal's commands too.
-        text.chars().try_for_each(|character| match character.is_control() {
-            true => write!(formatter, "{}", character.escape_debug()),
-            false => formatter.write_char(character),
-        })
+        formatter.write_str(&escaped(&text))
     }
 }
 

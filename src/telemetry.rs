@@ -7,7 +7,6 @@
 mod background;
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
@@ -23,6 +22,7 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use crate::config::{LogConfig, LogFormat};
 use crate::job::Environment;
 use crate::metrics;
+use crate::printable::escaped;
 use crate::report::Report;
 use crate::trace::Trace;
 use background::Background;
@@ -104,28 +104,17 @@ fn panicked(panic: &PanicHookInfo<'_>) {
     tracing::error!(error, at, backtrace = backtrace.map(tracing::field::display), "a thread panicked");
 }
 
-/// Fields as text. Control characters are written as escapes, whoever they come from: a line feed would begin a line
-/// that looks like one of ours, and a terminal would obey the rest. JSON does the same by itself.
+/// Fields as text. What isn't printable is written as escapes, whoever it comes from: a line feed would begin a line that looks
+/// like one of ours, and a terminal would obey the rest. JSON does the same with most of it by itself.
 fn fields() -> impl for<'writer> tracing_subscriber::fmt::FormatFields<'writer> + Send + Sync + 'static {
     debug_fn(|writer, field, value| {
-        let text = plain(&format!("{value:?}"));
+        let text = escaped(&format!("{value:?}"));
         match field.name() {
             "message" => write!(writer, "{text}"),
             name => write!(writer, "{name}={text}"),
         }
     })
     .delimited(" ")
-}
-
-fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character.is_control() || matches!(character, '\u{2028}' | '\u{2029}') {
-            true => drop(write!(plain, "{}", character.escape_default())),
-            false => plain.push(character),
-        }
-    }
-    plain
 }
 
 /// The span of a delivery, in which everything that is said about its job is said. Its level is the highest there is, so
@@ -232,7 +221,10 @@ mod tests {
         let text = said(true);
         assert_eq!(text.lines().count(), 1, "{text}");
         let line: serde_json::Value = serde_json::from_str(&text).expect("a line is JSON");
-        assert_eq!((&line["message"], &line["error"], &line["plain"]), (&HOSTILE.into(), &HOSTILE.into(), &HOSTILE.into()));
+        assert_eq!(
+            (&line["message"], &line["error"], &line["plain"]),
+            (&HOSTILE.into(), &HOSTILE.into(), &HOSTILE.into())
+        );
         assert_eq!((&line["span"]["job.id"], &line["span"]["message.id"]), (&HOSTILE.into(), &HOSTILE.into()));
         assert_eq!(line["level"], "WARN");
     }

@@ -23,6 +23,7 @@ const LAYERS: [(&str, &[&str]); 7] = [
             "process",
             "plan",
             "points",
+            "printable",
             "protocol",
             "rejection",
             "report",

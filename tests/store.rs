@@ -186,6 +186,7 @@ async fn data_that_many_jobs_share_is_fetched_once_and_by_the_next_worker_not_at
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_data_or_a_pointer_is_answered_once_and_names_the_field() {
     let (bucket, foreign) = (Bucket::create("data").await, Bucket::create("foreign").await);
+    let payloads = Bucket::create("payloads").await;
     let cache = tempfile::tempdir().expect("a folder can be made");
     let (incoming, outgoing) = queues().await;
     let small = bucket.data("stdin", "small", b"abc").await;
@@ -206,7 +207,7 @@ async fn what_is_wrong_with_data_or_a_pointer_is_answered_once_and_names_the_fie
     let mut expected = vec![
         (in_test(other_hash), "tests[0].stdin_sha256: is not the hash of s3://"),
         (in_test(bucket.named("stdin", "absent", b"1")), "tests[0].stdin_s3_uri: names s3://"),
-        (foreign_data, "stdin_s3_uri: names the bucket foreign-"),
+        (foreign_data, "stdin_s3_uri: names s3://foreign-"),
         (bucket.named("stdin", "large", &large), "which is larger than 100000 bytes"),
         (json!({ "tests": parts }), "job: names more than 150000 bytes"),
         (both(json!({ "language": "brainfuck" }), bucket.named("stdin", "never-asked-for", b"2")), "language: "),
@@ -214,19 +215,22 @@ async fn what_is_wrong_with_data_or_a_pointer_is_answered_once_and_names_the_fie
     .into_iter()
     .map(|(more, words)| (counting(more).to_string(), words))
     .collect::<Vec<_>>();
-    bucket.put("job", "x".repeat(60_000).as_bytes()).await;
-    expected.push((bucket.pointer("no-job"), "which does not exist"));
-    expected.push((foreign.pointer("k"), "job: is a pointer to the bucket foreign-"));
-    expected.push((bucket.pointer("job"), "which is larger than 50000 bytes"));
-    expected.push((bucket.pointer("small"), "job: is not JSON"));
-    expected.push((bucket.pointer("../k"), "job: is a pointer to S3 that has a key with a component"));
+    payloads.put("job", "x".repeat(60_000).as_bytes()).await;
+    payloads.put("small", b"abc").await;
+    expected.push((payloads.pointer("no-job"), "which does not exist"));
+    expected.push((foreign.pointer("k"), "job: is a pointer to s3://foreign-"));
+    expected.push((bucket.pointer("small"), "which this operator doesn't allow for jobs"));
+    expected.push((payloads.pointer("job"), "which is larger than 50000 bytes"));
+    expected.push((payloads.pointer("small"), "job: is not JSON"));
+    expected.push((payloads.pointer("../k"), "job: is a pointer to S3 that has a key with a component"));
 
+    let told = Sha256::of(b"abc").to_string();
     let proxy = Proxy::start().await;
     let settings = format!(
         "{}\nstore.incoming_buckets = {}\nstore.maximum_job_bytes = 50000\nstore.maximum_object_bytes = 100000\n\
          store.maximum_data_bytes = 150000\nstore.memory_bytes = 1048576",
         data_from(&bucket, cache.path()),
-        list(&[&bucket])
+        list(&[&payloads])
     );
     let mut messages = std::collections::BTreeMap::new();
     for (body, words) in &expected {
@@ -247,13 +251,69 @@ async fn what_is_wrong_with_data_or_a_pointer_is_answered_once_and_names_the_fie
         let detail = answer.report["detail"].as_str().expect("a rejection has a reason");
         assert_eq!(verdict(&answer.report), "rejected", "{:#}", answer.report);
         assert!(detail.contains(words), "{words}\nis not in\n{detail}");
+        assert!(!detail.contains(&told), "whoever knows its hash may read it: {detail}");
     }
     let detail = denied[0].report["detail"].as_str().unwrap_or_default();
     assert!(detail.starts_with("stdin_s3_uri: ") && detail.ends_with("may not be read by this worker"), "{detail}");
-    assert_eq!(proxy.requests("GET /") - proxy.requests("GET /data-"), 0, "only the allowed bucket was asked");
+    let allowed = proxy.requests("GET /data-") + proxy.requests("GET /payloads-");
+    assert_eq!(proxy.requests("GET /"), allowed, "only the allowed buckets were asked");
     let is_unfinished = |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
     let unfinished: Vec<_> = cached(cache.path()).into_iter().filter(is_unfinished).collect();
     assert!(unfinished.is_empty(), "unfinished downloads stayed: {unfinished:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_bucket_may_serve_all_purposes_and_none_reaches_what_is_of_another() {
+    let (bucket, cache) = (Bucket::create("payloads").await, tempfile::tempdir().expect("a folder can be made"));
+    let (incoming, outgoing) = queues().await;
+    let job = counting(bucket.data("stdin", "data/input", b"abcd").await);
+    let result =
+        json!({ "job_id": "of-others", "execution_id": "e", "verdict": "accepted", "metadata": { "of": "others" } });
+    let objects = [("jobs/job", &job), ("jobs/result", &result), ("results/result", &result), ("data/job", &job)];
+    for (key, object) in objects {
+        bucket.put(key, object.to_string().as_bytes()).await;
+    }
+    let secret = bucket.named("stdin", "results/result", result.to_string().as_bytes());
+    let refused = [
+        (bucket.pointer("jobs/result"), "job: looks like a result of Caisson's"),
+        (bucket.pointer("results/result"), "which this operator doesn't allow for jobs"),
+        (bucket.pointer("data/job"), "which this operator doesn't allow for jobs"),
+        (bucket.pointer("jobs-of-others/job"), "which this operator doesn't allow for jobs"),
+        (counting(secret).to_string(), "which this operator doesn't allow for data"),
+    ];
+    let mut messages = std::collections::BTreeMap::new();
+    for (body, words) in &refused {
+        messages.insert(incoming.send(body).await, *words);
+    }
+    incoming.send(&bucket.pointer("jobs/job")).await;
+    let settings = format!(
+        "store.incoming_buckets = [\"{0}/jobs/\"]\nstore.data_buckets = [\"{0}/data/\"]\nstore.results_bucket = \"{0}\"\n\
+         store.delete_incoming_payloads = true\nstore.cache_dir = \"{1}\"",
+        bucket.name,
+        cache.path().join("cache").display()
+    );
+    let worker = Worker::start(&incoming, &outgoing, &settings).await;
+    let answers = outgoing.answers(refused.len() + 1).await;
+    incoming.becomes(EMPTY).await;
+    worker.stop().await;
+    for answer in &answers {
+        let report = &answer.report;
+        let Some(words) = report["message_id"].as_str().and_then(|id| messages.remove(id)) else {
+            assert_eq!((report["job_id"].as_str(), verdict(report)), (Some(id(&job)), "completed"), "{report:#}");
+            continue;
+        };
+        assert_eq!(verdict(report), "rejected", "{report:#}");
+        assert!(report["detail"].as_str().is_some_and(|detail| detail.contains(words)), "{words}: {report:#}");
+        assert!(!report.to_string().contains("others\"}"), "what is another's isn't told: {report:#}");
+    }
+    assert!(messages.is_empty(), "{messages:?}");
+    let mut left = bucket.keys().await;
+    left.sort_unstable();
+    assert_eq!(
+        left,
+        ["data/input", "data/job", "jobs/result", "results/result"],
+        "the answered job's object alone is deleted"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -275,14 +335,15 @@ async fn a_worker_without_a_store_refuses_pointers_and_references_and_says_what_
 #[tokio::test(flavor = "multi_thread")]
 async fn what_s3_fails_is_kept_unjudged_and_is_answered_on_the_same_receipt_when_s3_is_well_again() {
     let (bucket, cache) = (Bucket::create("data").await, tempfile::tempdir().expect("a folder can be made"));
+    let payloads = Bucket::create("payloads").await;
     let (incoming, outgoing) = queues().await;
     let job = counting(bucket.data("stdin", "k", b"abc").await);
-    bucket.put("job", job.to_string().as_bytes()).await;
-    let settings = format!("{}\nstore.incoming_buckets = {}", data_from(&bucket, cache.path()), list(&[&bucket]));
+    payloads.put("job", job.to_string().as_bytes()).await;
+    let settings = format!("{}\nstore.incoming_buckets = {}", data_from(&bucket, cache.path()), list(&[&payloads]));
     let proxy = Proxy::start().await;
     let worker = behind(&proxy, &incoming, &outgoing, &settings).await;
     // Once for the body, once for the data that it names.
-    for (body, failing) in [(bucket.pointer("job"), "GET"), (job.to_string(), "GET")] {
+    for (body, failing) in [(payloads.pointer("job"), "GET"), (job.to_string(), "GET")] {
         proxy.fail(failing, Fault::Refused, usize::MAX);
         let before = worker.log().matches("kept and tried again: we failed").count();
         incoming.send(&body).await;
@@ -330,11 +391,11 @@ async fn awss_own_extended_client_writes_jobs_that_are_taken_and_reads_results_t
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         ended.stdout
     };
-    let bucket = Bucket::create("both").await;
+    let (bucket, results) = (Bucket::create("payloads").await, Bucket::create("results").await);
     let (incoming, outgoing) = queues().await;
     let job = bash("cat; cat >&2 main.sh", json!({ "stdin": "é".repeat(MIB), "capture_bytes": 4 * MIB }));
     run(&["send", &incoming.url, &bucket.name], job.to_string().as_bytes()).await;
-    let more = format!("store.incoming_buckets = {}\nstore.results_bucket = \"{}\"", list(&[&bucket]), bucket.name);
+    let more = format!("store.incoming_buckets = {}\nstore.results_bucket = \"{}\"", list(&[&bucket]), results.name);
     let worker = Worker::start(&incoming, &outgoing, &more).await;
     until("a result", async || (outgoing.counts().await.visible == 1).then_some(())).await;
     worker.stop().await;

@@ -112,6 +112,7 @@ impl Queue for Distant {
             receive_count: 1,
             sent: None,
             group: None,
+            sender: None,
             trace: Trace::default(),
         };
         self.done("receive", (0..taken).map(message).collect())

@@ -5,10 +5,7 @@ use crate::protocol::Hindrance;
 use crate::report::{PressureReport, TimingReport};
 
 /// `None` when nothing was run.
-pub(super) fn report<'a>(
-    host: Option<HostTime>,
-    steps: impl Iterator<Item = &'a StepResult>,
-) -> Option<TimingReport> {
+pub(super) fn report<'a>(host: Option<HostTime>, steps: impl Iterator<Item = &'a StepResult>) -> Option<TimingReport> {
     let host = host?;
     let of_steps = steps.fold(Hindrance::default(), |sum, step| sum.and(&step.hindrance));
     Some(TimingReport {

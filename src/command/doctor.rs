@@ -7,8 +7,8 @@ use super::{FAILED, INTERRUPTED, failed, local, print};
 use crate::cli::DoctorArgs;
 use crate::config::Config;
 use crate::doctor::timing::Placement;
-use crate::sandbox::slots;
 use crate::doctor::{Finding, Subject, Verdict, examine, table};
+use crate::sandbox::slots;
 
 pub(super) async fn run(config: &Config, args: DoctorArgs) -> ExitCode {
     let stop = async {
@@ -17,7 +17,13 @@ pub(super) async fn run(config: &Config, args: DoctorArgs) -> ExitCode {
             std::future::pending::<()>().await;
         }
     };
-    let Some(findings) = examine(&subject(config), stop).await else { return INTERRUPTED.into() };
+    let Some(mut findings) = examine(&subject(config), stop).await else { return INTERRUPTED.into() };
+    if !args.only.is_empty() {
+        findings.retain(|finding| args.only.iter().any(|check| check == finding.check));
+        if findings.is_empty() {
+            return failed(&"nothing of what --only names could be looked at; see the whole of `caisson doctor`");
+        }
+    }
     let text = if args.json {
         match serde_json::to_string_pretty(&findings) {
             Ok(text) => format!("{text}\n"),

@@ -9,6 +9,7 @@ use super::{INTERRUPTED, failed, print};
 use crate::answer::Origin;
 use crate::config::Config;
 use crate::job::Bounds;
+use crate::printable;
 
 /// Bytes of a job that doesn't come in a message: test data and sources may be larger than a queue would carry.
 pub(super) const LOCAL_BODY_BYTES: usize = 64 << 20;
@@ -31,7 +32,7 @@ pub(super) async fn run(config: &Config, path: &Path, keep: bool) -> ExitCode {
     pipeline.sandboxes.close().await;
     match outcome {
         Some(Ok(report)) => match serde_json::to_string_pretty(&report) {
-            Ok(text) => print(&format!("{text}\n")),
+            Ok(text) => print(&printable::json(format!("{text}\n"))),
             Err(error) => failed(&error),
         },
         Some(Err(error)) => failed(&error),

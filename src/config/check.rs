@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::setting::LimitTable;
-use super::{Config, Origin};
+use super::{BucketPlace, Config, Origin};
 use crate::language::LONGEST_MS;
 use crate::limits::{LIMIT_FIELDS, Limits, LimitsPolicy, default_wall_time_ms};
 use crate::plan;
@@ -21,6 +21,7 @@ pub(super) fn apply(config: &mut Config, mistakes: &mut Vec<Mistake>) {
     uids_suffice(config, mistakes);
     recycling_has_a_pool(config, mistakes);
     the_store_holds_the_largest_job(config, mistakes);
+    places_in_s3_are_apart(config, mistakes);
 }
 
 /// Whether the operator said it, rather than a default or a derivation.
@@ -198,10 +199,41 @@ fn the_store_holds_the_largest_job(config: &Config, mistakes: &mut Vec<Mistake>)
             // The mistake goes to whichever was set; with both, to the one that is too small.
             let said = if is_said(config, &key) { key } else { format!("store.{other}") };
             let much = if times == 1 { String::new() } else { format!("{times} times ") };
-            let problem = format!("store.{name} is {value}, and has to be at least {much}store.{other}, which is {least}");
+            let problem =
+                format!("store.{name} is {value}, and has to be at least {much}store.{other}, which is {least}");
             mistakes.push(mistake_at(config, &said, problem));
         }
     }
+}
+
+/// What one purpose allows nobody must reach by another: a pointer to a result would have it read as a job, and deleted as one.
+fn places_in_s3_are_apart(config: &Config, mistakes: &mut Vec<Mistake>) {
+    const JOBS: &str = "store.incoming_buckets";
+    const DATA: &str = "store.data_buckets";
+    let store = &config.store;
+    let jobs: Vec<_> = store.incoming_buckets.iter().filter_map(|text| place(JOBS, text)).collect();
+    let data: Vec<_> = store.data_buckets.iter().filter_map(|text| place(DATA, text)).collect();
+    let results = store.results_bucket.as_ref().map(|bucket| {
+        let name = format!("{bucket}/{}", store.results_prefix);
+        ("store.results_prefix", name, BucketPlace::under(bucket, &store.results_prefix))
+    });
+    let results = results.as_slice();
+    for (these, those) in [(&jobs[..], &data[..]), (&jobs, results), (&data, results)] {
+        for (key, text, place) in these {
+            for (other_key, other, _) in those.iter().filter(|(_, _, other)| place.overlaps(other)) {
+                let problem = format!(
+                    "{text:?} overlaps with {other:?} of {other_key}; give each purpose a prefix of its own, as \
+                     payloads/jobs/, payloads/data/ and payloads/results/"
+                );
+                mistakes.push(mistake_at(config, key, problem));
+            }
+        }
+    }
+}
+
+/// `None` for a text that is no place, which is a mistake of its own.
+fn place<'a>(key: &'static str, text: &'a str) -> Option<(&'static str, String, BucketPlace<'a>)> {
+    Some((key, text.to_owned(), BucketPlace::read(text)?))
 }
 
 fn recycling_has_a_pool(config: &Config, mistakes: &mut Vec<Mistake>) {

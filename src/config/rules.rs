@@ -1,6 +1,7 @@
 //! Which texts the settings take, each in words and as a test.
 
 use super::Incoming;
+use super::bucket_place::{BucketPlace, is_prefix};
 use crate::job::is_bucket_name;
 use crate::strict_toml::TextRule;
 
@@ -74,19 +75,18 @@ pub(super) const BUCKET: TextRule = TextRule {
     holds: is_bucket_name,
 };
 
-pub(super) const PREFIX: TextRule = TextRule {
-    allowed: "the beginning of a key such as results/: at most 512 of A-Z a-z 0-9 ! - _ . * ' ( ) /, not . or .. between slashes",
-    holds: |text| {
-        text.len() <= 512
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!-_.*'()/".contains(&byte))
-            && !text.split('/').any(|component| component == "." || component == "..")
-    },
+pub(super) const PLACE: TextRule = TextRule {
+    allowed: "an S3 bucket such as course-tests, or a part of one such as course-tests/data/, with a slash at the end",
+    holds: |text| BucketPlace::read(text).is_some(),
 };
 
-pub(super) const FOLDER: TextRule = TextRule {
-    allowed: "an absolute path such as /var/cache/caisson",
-    holds: |text| text.starts_with('/'),
+pub(super) const PREFIX: TextRule = TextRule {
+    allowed: "the beginning of a key such as results/: at most 512 of A-Z a-z 0-9 ! - _ . * ' ( ) /, not . or .. between slashes",
+    holds: is_prefix,
 };
+
+pub(super) const FOLDER: TextRule =
+    TextRule { allowed: "an absolute path such as /var/cache/caisson", holds: |text| text.starts_with('/') };
 
 pub(super) const FILTER: TextRule = TextRule {
     allowed: "a level or directives such as info,caisson::queue=debug",

@@ -23,7 +23,10 @@ pub const TABLES: [(&str, &str); 15] = [
     ("queue", "The SQS queues. Region and credentials come from where every AWS tool takes them."),
     ("worker", "How much one worker does at a time, and how it ends."),
     ("sandbox", "The container engine, and what every container gets from it."),
-    ("pool", "Containers made ahead of their jobs, by workers and `caisson run --jobs`. docs/pool.md tells how it works."),
+    (
+        "pool",
+        "Containers made ahead of their jobs, by workers and `caisson run --jobs`. docs/pool.md tells how it works.",
+    ),
     (
         "compile_cache",
         "Compile results kept in memory, so that a worker compiles the same sources once. [compile-cache.md](compile-cache.md) \
@@ -48,8 +51,11 @@ pub const TABLES: [(&str, &str); 15] = [
         "The most that a job may ask for, for either kind of step. With the defaults no test holds a \
      slot for more than five minutes.",
     ),
-    ("store", "Data in S3: jobs and results that are too large for a message, and data that jobs refer to. Without a bucket \
-     none of it is used. [large-data.md](large-data.md) tells how it works and which permissions it takes."),
+    (
+        "store",
+        "Data in S3: jobs and results that are too large for a message, and data that jobs refer to. Without a bucket \
+     none of it is used. [large-data.md](large-data.md) tells how it works and which permissions it takes.",
+    ),
     ("images", "Images that jobs may name beyond those of the languages."),
     ("log", "The worker's own log, on stderr."),
     ("http", "What a worker answers to probes and scrapers: `/healthz`, `/readyz` and `/metrics`."),

@@ -239,6 +239,38 @@ fn recycling_without_a_pool_is_a_mistake() {
 }
 
 #[test]
+fn places_in_s3_have_one_purpose_each() {
+    let apart = "[store]\nincoming_buckets = [\"pay/jobs/\", \"others\"]\ndata_buckets = [\"pay/data/\"]\nresults_bucket = \"pay\"\n";
+    assert!(load(apart, []).is_ok());
+    assert!(
+        load("[store]\nincoming_buckets = [\"pay\"]\nresults_prefix = \"\"\n", []).is_ok(),
+        "without a bucket it is nowhere"
+    );
+    for (lines, said) in [
+        ("data_buckets = [\"pay\"]", "\"pay/jobs/\" overlaps with \"pay\" of store.data_buckets"),
+        (
+            "results_bucket = \"pay\"\nresults_prefix = \"jobs/results/\"",
+            "with \"pay/jobs/results/\" of store.results_prefix",
+        ),
+        ("results_bucket = \"pay\"\nresults_prefix = \"\"", "overlaps with \"pay/\" of store.results_prefix"),
+        (
+            "data_buckets = [\"d\\u0061ta-1/x/\"]\nresults_bucket = \"data-1\"\nresults_prefix = \"x\"",
+            "store.data_buckets: \"data-1/x/\"",
+        ),
+    ] {
+        let message = message(&format!("[store]\nincoming_buckets = [\"pay/jobs/\"]\n{lines}\n"), []);
+        assert!(
+            message.contains(said) && message.contains("give each purpose a prefix of its own"),
+            "{lines}: {message}"
+        );
+    }
+    for bad in ["pay/jobs", "s3://pay/", "P", "pay/../"] {
+        let message = message(&format!("[store]\nincoming_buckets = [\"{bad}\"]\n"), []);
+        assert!(message.contains("store.incoming_buckets") && message.contains("with a slash at the end"), "{message}");
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_does_not_hide_the_environments_mistakes() {
     let load = Config::load(Some(Path::new("/nowhere/caisson.toml")), env([("CAISSON_LOG_FORMAT", "xml")]));
     insta::assert_snapshot!(load.expect_err("there is no such file"), @r#"
@@ -267,7 +299,10 @@ fn a_job_has_time_for_a_compile_step_and_a_test_of_the_longest_kind() {
     assert_eq!(job_s("maximum.wall_time_ms = 43_200_000\n"), 39_600);
     assert_eq!(job_s("worker.max_job_wall_s = 600\n"), 600);
     let message = message("worker.max_job_wall_s = 599\n", []);
-    assert!(message.contains("caisson.toml:1: worker.max_job_wall_s: 599 ") && message.contains("raise this to 600"), "{message}");
+    assert!(
+        message.contains("caisson.toml:1: worker.max_job_wall_s: 599 ") && message.contains("raise this to 600"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -411,9 +446,8 @@ fn the_schema_knows_every_setting() {
 #[test]
 fn several_incoming_queues_have_weights_and_stand_in_place_of_the_one() {
     let several = r#"queue.incoming_urls = ["https://sqs.example/a weight=4", "https://sqs.example/b"]"#;
-    let incoming = |config: Config| {
-        config.queue.incoming().into_iter().map(|it| (it.url, it.weight)).collect::<Vec<_>>()
-    };
+    let incoming =
+        |config: Config| config.queue.incoming().into_iter().map(|it| (it.url, it.weight)).collect::<Vec<_>>();
     let (a, b) = ("https://sqs.example/a".to_owned(), "https://sqs.example/b".to_owned());
     let of_file = incoming(load(several, []).expect("it is right"));
     assert_eq!(of_file, [(a.clone(), 4), (b.clone(), 1)]);
@@ -431,7 +465,11 @@ fn incoming_queues_that_do_not_fit_are_mistakes() {
         assert!(message(&text, []).contains("weight from 1 to 100"), "{weight}");
     }
     let both = "queue.incoming_url = \"https://sqs.example/a\"\nqueue.incoming_urls = [\"https://sqs.example/b\"]";
-    assert!(message(both, []).contains("queue.incoming_url: is given beside queue.incoming_urls"), "{}", message(both, []));
+    assert!(
+        message(both, []).contains("queue.incoming_url: is given beside queue.incoming_urls"),
+        "{}",
+        message(both, [])
+    );
     let twice = r#"queue.incoming_urls = ["https://sqs.example/a weight=2", "https://sqs.example/a"]"#;
     assert!(message(twice, []).contains("is there twice"), "{}", message(twice, []));
     let round = "queue.incoming_urls = [\"https://sqs.example/a\", \"https://sqs.example/b\"]\n\

@@ -1,7 +1,7 @@
 //! The engine: what it is, what it can hold a container to, what is known against it.
 
 use super::finding::{Area, Check, Finding};
-use super::version::{self, RUNC, RUNC_SAFE, Version};
+use super::version::{self, CONTAINERD as CONTAINERD_ESCAPES, CONTAINERD_SAFE, RUNC, RUNC_SAFE, Version};
 use crate::sandbox::{EngineFacts, RuntimeFacts};
 
 const fn check(id: &'static str, promise: &'static str) -> Check {
@@ -11,6 +11,7 @@ const fn check(id: &'static str, promise: &'static str) -> Check {
 pub const REACHABLE: Check = check("engine.reachable", "the engine answers");
 pub const RUNTIME: Check = check("engine.runtime", "the configured runtime is there");
 pub const ESCAPES: Check = check("engine.escapes", "the runtime has no known escape");
+pub const CONTAINERD: Check = check("engine.containerd", "containerd has no known escape");
 pub const CGROUP: Check = check("engine.cgroup", "cgroups are of the current kind");
 pub const LIMITS: Check = check("engine.limits", "memory, processes and CPUs can be limited");
 pub const SWAP: Check = check("engine.swap", "swap can be limited");
@@ -23,10 +24,11 @@ pub const DISK: Check = check("engine.disk", "the engine has room on its disk");
 pub const PLUGINS: Check = check("engine.authorization", "nothing rests on authorization plugins");
 pub const WARNINGS: Check = check("engine.warnings", "the engine has no complaint");
 
-pub const CHECKS: [Check; 14] = [
+pub const CHECKS: [Check; 15] = [
     REACHABLE,
     RUNTIME,
     ESCAPES,
+    CONTAINERD,
     CGROUP,
     LIMITS,
     SWAP,
@@ -59,6 +61,7 @@ const TOO_LITTLE_INODES: u64 = 2_000;
 pub fn judge(facts: &EngineFacts, runtime: Option<&str>, disk: Option<Disk>, swap_is_on: bool) -> Vec<Finding> {
     let mut findings = vec![REACHABLE.good(format!("Docker {}, API {}", facts.version, facts.api_version))];
     findings.extend(runtimes(facts, runtime));
+    findings.extend(containerd(facts));
     findings.push(cgroup(facts));
     findings.push(limits(facts));
     findings.push(swap(facts, swap_is_on));
@@ -103,7 +106,7 @@ fn escapes(name: &str, runtime: &RuntimeFacts) -> Finding {
     let Some(version) = Version::parse(text) else {
         return ESCAPES.warning(format!("runc {text}"), "the version can't be read; see that runc is current");
     };
-    let known: Vec<&str> = RUNC.iter().filter(|escape| escape.is_in(version)).map(|escape| escape.cve).collect();
+    let known = version::known(&RUNC, version);
     if known.is_empty() {
         return ESCAPES.good(format!("runc {text}"));
     }
@@ -121,6 +124,30 @@ fn escapes(name: &str, runtime: &RuntimeFacts) -> Finding {
         format!("runc {text} has {known}"),
         format!("upgrade runc to {RUNC_SAFE} or later (Docker's package of it is containerd.io)"),
     )
+}
+
+/// `None` where the engine has none of its own, or doesn't name it. Its known escapes are in a plugin for Kubernetes that Docker's
+/// engine doesn't use; so they are a warning.
+fn containerd(facts: &EngineFacts) -> Option<Finding> {
+    let text = facts.containerd.as_ref()?;
+    let Some(version) = Version::parse(text) else {
+        return Some(CONTAINERD.warning(text.clone(), "the version can't be read; see that containerd is current"));
+    };
+    let known = version::known(&CONTAINERD_ESCAPES, version).join(", ");
+    Some(match () {
+        () if known.is_empty() => CONTAINERD.good(text.clone()),
+        () if version::is_a_distributions(text) => CONTAINERD.note(
+            format!("{text}: can't tell from the version"),
+            format!("upstream's containerd of this number has {known}: look for these in the distribution's security tracker"),
+        ),
+        () => CONTAINERD.warning(
+            format!("{text} has {known}"),
+            format!(
+                "upgrade it to {CONTAINERD_SAFE} or later (Docker's package of it is containerd.io). They are in its plugin for \
+                 Kubernetes (CRI), by which Docker starts no container"
+            ),
+        ),
+    })
 }
 
 fn cgroup(facts: &EngineFacts) -> Finding {

@@ -1,4 +1,5 @@
-//! Versions of runtimes, and which known escapes they have.
+//! Versions of runc and containerd, and which known escapes they have. `caisson doctor` judges hosts by these tables, and so does
+//! the machine image's provisioning, which asks it.
 
 /// A version as runc and its kin write it: `1.1.5+ds1`, `v1.2.5`, `1.4.0-rc.3`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +38,20 @@ pub const RUNC: [Escape; 4] = [
 
 /// The first version without any of them.
 pub const RUNC_SAFE: &str = "1.2.8, 1.3.3 or 1.4.0";
+
+/// containerd's, from its own security advisories (GHSA-xhf5-7wjv-pqxp and GHSA-33vj-92qq-66hc, July 2026).
+pub const CONTAINERD: [Escape; 1] = [Escape {
+    cve: "CVE-2026-53488, CVE-2026-53492",
+    fixed: &[release(1, 7, 33), release(2, 0, 10), release(2, 1, 9), release(2, 2, 5), release(2, 3, 2)],
+}];
+
+/// The first version without any of them.
+pub const CONTAINERD_SAFE: &str = "1.7.33, 2.0.10, 2.1.9, 2.2.5 or 2.3.2";
+
+/// What of a table a version has.
+pub fn known(table: &[Escape], version: Version) -> Vec<&'static str> {
+    table.iter().filter(|escape| escape.is_in(version)).map(|escape| escape.cve).collect()
+}
 
 impl Escape {
     pub fn is_in(&self, version: Version) -> bool {
@@ -81,7 +96,7 @@ mod tests {
 
     fn escapes(text: &str) -> Vec<&'static str> {
         let version = Version::parse(text).expect("it is a version");
-        RUNC.iter().filter(|escape| escape.is_in(version)).map(|escape| escape.cve).collect()
+        known(&RUNC, version)
     }
 
     const OF_2025: &str = "CVE-2025-31133, CVE-2025-52565, CVE-2025-52881";
@@ -100,6 +115,17 @@ mod tests {
         assert_eq!(escapes("1.0.0-rc6").len(), 4);
         assert_eq!(escapes("1.0.0-rc94").len(), 3);
         assert_eq!(escapes("1.0.0~rc95").len(), 2);
+    }
+
+    #[test]
+    fn containerd_has_them_in_every_series_before_its_own_fix() {
+        let has = |text| !known(&CONTAINERD, Version::parse(text).expect("it is a version")).is_empty();
+        for safe in ["1.7.33", "2.0.10", "2.1.9", "2.2.5", "2.3.2", "2.4.0", "v2.2.6"] {
+            assert!(!has(safe), "{safe}");
+        }
+        for not in ["1.6.38", "1.7.32", "2.0.9", "2.1.8", "2.2.4", "2.3.1", "2.3.0-rc.1"] {
+            assert!(has(not), "{not}");
+        }
     }
 
     #[test]

@@ -51,6 +51,8 @@ struct Shape<'a> {
     receipt_handle: Option<IgnoredAny>,
     #[serde(rename = "Body")]
     body: Option<IgnoredAny>,
+    execution_id: Option<IgnoredAny>,
+    verdict: Option<IgnoredAny>,
 }
 
 const S3: &str = "an S3 event notification, which holds no job: send a bucket's notifications to another queue";
@@ -74,6 +76,7 @@ impl Shape<'_> {
             () if all(&[&self.specversion, &self.source, &self.r#type]) => {
                 "a CloudEvents envelope: send only its data (binary content mode)"
             }
+            () if all(&[&self.execution_id, &self.verdict]) => "a result of Caisson's, which holds no job",
             () if all(&[&self.receipt_handle, &self.body]) => "a message as SQS hands it out: send only its Body",
             () if self.service.as_deref() == Some("Amazon S3") => S3,
             () => return None,
@@ -147,6 +150,11 @@ mod tests {
             (format!(r#"{{"messageId":"m","body":{text},"eventSource":"aws:sqs","id":"x"}}"#), "SQS messages"),
             (format!(r#"{{"Records":[{{"EventSource":"aws:sns","Sns":{{"Message":{text}}}}}]}}"#), "SNS messages"),
             (r#"{"Records":[{"eventSource":"aws:kinesis","kinesis":{}}],"id":"x"}"#.into(), "an event of aws:kinesis"),
+            (
+                r#"{"version":1,"job_id":"of-others","execution_id":"e","verdict":"accepted","metadata":{"a":1}}"#
+                    .into(),
+                "a result of Caisson's",
+            ),
             (format!(r#"{{"MessageId":"m","ReceiptHandle":"r","MD5OfBody":"","Body":{text}}}"#), "as SQS hands it out"),
         ] {
             let refused = parse(body.as_bytes()).expect_err(&body);

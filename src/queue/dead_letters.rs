@@ -184,6 +184,7 @@ impl DeadLetters {
             trace: message.trace.aws_header().map(str::to_owned),
             receive_count: message.receive_count,
             sent: message.sent,
+            sender: message.sender.clone(),
             source_arn: None,
         }
     }

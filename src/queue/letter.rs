@@ -33,6 +33,8 @@ pub struct Letter {
     pub receive_count: u64,
     /// When it was sent, by the queue's clock; moving to a dead-letter queue doesn't change that.
     pub sent: Option<jiff::Timestamp>,
+    /// Who sent it, as SQS knows them.
+    pub sender: Option<String>,
     /// The queue that moved it here, where SQS says so.
     pub source_arn: Option<String>,
 }
@@ -74,6 +76,8 @@ impl Letter {
             receive_count: self.receive_count,
             sent: self.sent,
             group: self.group.clone(),
+            // A letter that a worker put here was sent by that worker.
+            sender: self.sender.clone().filter(|_| self.text(ORIGINAL).is_none()),
             trace: Trace::read(self.text(TRACEPARENT), self.text(TRACESTATE), self.trace.as_deref()),
         }
     }
@@ -236,6 +240,7 @@ fn letter(message: Message) -> Option<Letter> {
         sent: text(MessageSystemAttributeName::SentTimestamp)
             .and_then(|milliseconds| milliseconds.parse().ok())
             .and_then(|milliseconds| jiff::Timestamp::from_millisecond(milliseconds).ok()),
+        sender: text(MessageSystemAttributeName::SenderId),
         source_arn: text(MessageSystemAttributeName::DeadLetterQueueSourceArn),
         id: message.message_id?,
         receipt_handle: message.receipt_handle?,

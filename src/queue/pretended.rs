@@ -114,6 +114,7 @@ pub(super) fn message(id: &str) -> Message {
         receive_count: 1,
         sent: None,
         group: None,
+        sender: None,
         trace: Trace::default(),
     }
 }

@@ -134,6 +134,7 @@ impl Sqs {
             .wait_time_seconds(seconds(wait))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+            .message_system_attribute_names(MessageSystemAttributeName::SenderId)
             .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId)
             .message_system_attribute_names(MessageSystemAttributeName::AwsTraceHeader)
             .message_attribute_names(TRACEPARENT)
@@ -327,6 +328,7 @@ fn message(message: aws_sdk_sqs::types::Message) -> Option<Message> {
     let trace = Trace::read(text(TRACEPARENT), text(TRACESTATE), aws);
     Some(Message {
         group: attribute(MessageSystemAttributeName::MessageGroupId).cloned(),
+        sender: attribute(MessageSystemAttributeName::SenderId).cloned(),
         trace,
         receive_count: receive_count.and_then(|count| count.parse().ok()).unwrap_or(1),
         sent: sent

@@ -137,6 +137,7 @@ fn copy(report: &Report, step: &mut dyn FnMut(&StepReport) -> StepReport) -> Rep
         redelivered: report.redelivered,
         lease: report.lease,
         message_id: report.message_id.clone(),
+        sender: report.sender.clone(),
         trace_id: report.trace_id.clone(),
         trace: report.trace.clone(),
         worker: report.worker.clone(),

@@ -1,8 +1,8 @@
 //! What the engine says of itself and its host, in our own words, for `caisson doctor`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use bollard::models::{Runtime, SystemInfo, SystemVersion};
+use bollard::models::{Runtime, SystemInfo, SystemVersion, SystemVersionComponents};
 
 use super::engine::{Engine, EngineError, call};
 
@@ -24,6 +24,8 @@ pub struct EngineFacts {
     pub root_folder: String,
     pub default_runtime: String,
     pub runtimes: BTreeMap<String, RuntimeFacts>,
+    /// containerd's version, and its package's or commit's where the engine tells, as those of the runtimes.
+    pub containerd: Option<String>,
     /// What it can hold a container to.
     pub limits_memory: bool,
     pub limits_swap: bool,
@@ -79,15 +81,10 @@ impl EngineFacts {
         let mut runtimes: BTreeMap<String, RuntimeFacts> =
             info.runtimes.unwrap_or_default().into_iter().map(|(name, runtime)| (name, runtime.into())).collect();
         // The engine asks the default runtime for its version and names the component after it.
-        let components = version.components.unwrap_or_default();
-        if let Some(component) = components.into_iter().find(|component| component.name == default_runtime) {
-            let runtime = runtimes.entry(default_runtime.clone()).or_default();
-            let commit = component.details.and_then(|mut details| details.remove("GitCommit")).unwrap_or_default();
-            runtime.version = match component.version {
-                version if version.is_empty() => None,
-                version if commit.is_empty() => Some(version),
-                version => Some(format!("{version} ({commit})")),
-            };
+        let components: HashMap<String, Option<String>> =
+            version.components.unwrap_or_default().into_iter().map(component).collect();
+        if let Some(version) = components.get(&default_runtime) {
+            runtimes.entry(default_runtime.clone()).or_default().version = version.clone();
         }
         EngineFacts {
             version: version.version.or(info.server_version).unwrap_or_default(),
@@ -100,6 +97,7 @@ impl EngineFacts {
             root_folder: info.docker_root_dir.unwrap_or_default(),
             default_runtime,
             runtimes,
+            containerd: components.get("containerd").cloned().flatten(),
             limits_memory: info.memory_limit.unwrap_or(false),
             limits_swap: info.swap_limit.unwrap_or(false),
             limits_processes: info.pids_limit.unwrap_or(false),
@@ -111,6 +109,17 @@ impl EngineFacts {
             warnings: info.warnings.unwrap_or_default(),
         }
     }
+}
+
+/// Its name and its version, the latter with what the engine knows of the package or commit.
+fn component(it: SystemVersionComponents) -> (String, Option<String>) {
+    let commit = it.details.and_then(|mut details| details.remove("GitCommit")).unwrap_or_default();
+    let version = match it.version {
+        version if version.is_empty() => None,
+        version if commit.is_empty() => Some(version),
+        version => Some(format!("{version} ({commit})")),
+    };
+    (it.name, version)
 }
 
 impl From<Runtime> for RuntimeFacts {

@@ -126,10 +126,9 @@ impl Cache {
             length += piece.len() as u64;
             file.write_all(&piece).await.map_err(failed)?;
         }
-        let found = hasher.finish();
-        if found != wanted.sha256 {
-            let reason = format!("is not the hash of {}, which is {found}", wanted.object);
-            return Err(wanted.refuse_sha256(reason).into());
+        if hasher.finish() != wanted.sha256 {
+            // Its hash isn't told: with it the same producer could ask again, and print what it may not read.
+            return Err(wanted.refuse_sha256(format!("is not the hash of {}", wanted.object)).into());
         }
         // Before the name: a host that loses power must not come back with a good name on an empty file.
         file.sync_all().await.map_err(failed)?;

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::memory::Share;
 use super::{Store, StoreError, Trouble, pointer};
+use crate::config::BucketPlace;
 use crate::job::{Rejection, S3Object};
 use crate::report::{MessageBody, Report, cut};
 
@@ -18,6 +19,11 @@ const COPIES: u64 = 2;
 pub struct Payload {
     pub bytes: Vec<u8>,
     pub share: Share,
+}
+
+/// Whether an object lies in one of these places.
+pub(super) fn is_in(places: &[String], object: &S3Object) -> bool {
+    places.iter().filter_map(|place| BucketPlace::read(place)).any(|place| place.holds(object))
 }
 
 impl Store {
@@ -54,17 +60,17 @@ impl Store {
             let reason = "is a pointer to S3, and none are taken here; the operator has to set store.incoming_buckets";
             return Err(Rejection::new("job", reason));
         }
-        match buckets.iter().any(|bucket| bucket == object.bucket()) {
+        match is_in(buckets, object) {
             true => Ok(()),
-            false => {
-                let reason = format!("is a pointer to the bucket {}, which this operator doesn't allow for jobs", object.bucket());
-                Err(Rejection::new("job", reason))
-            }
+            false => Err(Rejection::new(
+                "job",
+                format!("is a pointer to {object}, which this operator doesn't allow for jobs"),
+            )),
         }
     }
 
     /// What of a message is to be deleted once its job is answered, by the operator's choice. Ask before the message is
-    /// given away.
+    /// given away, and of nothing but a job: what else an object is, nobody gave to us.
     pub fn payload_to_delete(&self, body: &str) -> Option<S3Object> {
         if !self.settings.delete_incoming_payloads {
             return None;

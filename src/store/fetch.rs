@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::FutureExt;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 
+use super::claim::is_in;
 use super::memory::Share;
 use super::{Store, StoreError, Trouble};
 use crate::job::{Data, Job, Reference, Rejection};
@@ -73,10 +74,10 @@ impl Store {
     }
 
     fn check_bucket(&self, reference: &Reference) -> Result<(), Rejection> {
-        let bucket = reference.object.bucket();
-        match self.settings.data_buckets.iter().any(|allowed| allowed == bucket) {
+        let object = &reference.object;
+        match is_in(&self.settings.data_buckets, object) {
             true => Ok(()),
-            false => Err(reference.refuse_uri(format!("names the bucket {bucket}, which this operator doesn't allow for data"))),
+            false => Err(reference.refuse_uri(format!("names {object}, which this operator doesn't allow for data"))),
         }
     }
 }
@@ -89,7 +90,8 @@ fn gone(wanted: &Reference) -> StoreError {
     StoreError::Service {
         operation: "keep",
         object: wanted.object.to_string(),
-        reason: "it leaves the cache faster than it is read; store.cache_bytes is too small for the jobs at hand".to_owned(),
+        reason: "it leaves the cache faster than it is read; store.cache_bytes is too small for the jobs at hand"
+            .to_owned(),
         code: None,
         is_outage: false,
     }

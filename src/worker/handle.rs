@@ -18,6 +18,7 @@ use crate::retry::Retry;
 use crate::shutdown::Shutdown;
 use crate::steps;
 use crate::telemetry;
+use crate::verdict::Verdict;
 
 /// After how many receipts a message is given up where no redrive policy says so. Twice what AWS recommends for one.
 const RECEIPTS_WITHOUT_POLICY: u64 = 10;
@@ -185,6 +186,7 @@ impl<A: Answering> Worker<A> {
     async fn conclude(&self, delivery: Delivery, report: Report, shutdown: &Shutdown) {
         // Without a job id there was no job to be found in it.
         let not_a_job = report.job_id.is_none().then(|| report.detail.clone());
+        let is_rejected = report.verdict == Verdict::Rejected;
         if !self.publish(&delivery, report, shutdown).await {
             return;
         }
@@ -198,7 +200,10 @@ impl<A: Answering> Worker<A> {
         if self.delete(&delivery, shutdown).await {
             crash::point!("deleted");
             steps::passed!("deleted");
-            self.answering.settled(&delivery.message.body).await;
+            // What a bad message points to may be anything, and somebody else's. It is left to the bucket's lifecycle rule.
+            if !is_rejected {
+                self.answering.settled(&delivery.message.body).await;
+            }
         }
     }
 
@@ -251,5 +256,7 @@ fn is_spent(redrive: &Redrive, receive_count: u64) -> bool {
 }
 
 pub(super) fn origin(message: &Message) -> Origin {
-    Origin::now(Some(message.id.clone()), message.receive_count, message.sent).in_trace(&message.trace)
+    Origin::now(Some(message.id.clone()), message.receive_count, message.sent)
+        .in_trace(&message.trace)
+        .sent_by(message.sender.clone())
 }

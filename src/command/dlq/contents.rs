@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::job;
+use crate::printable::escaped;
 use crate::queue::dead_letters::{ANSWERED, COPY, ORIGINAL, REASON, SOURCE};
 use crate::queue::letter::Letter;
 
@@ -50,25 +51,12 @@ pub(super) fn original(letter: &Letter) -> Option<&str> {
     letter.text(ORIGINAL)
 }
 
-/// For a terminal: hostile text must not move its cursor, so that controls are shown as escapes. Cut to so many letters.
+/// For a terminal, cut to so many letters.
 pub(super) fn printable(text: &str, letters: usize) -> String {
-    let mut printed = String::new();
-    for (count, letter) in text.chars().enumerate() {
-        if count == letters {
-            printed.push('…');
-            break;
-        }
-        match letter {
-            _ if letter.is_control() || is_format(letter) => printed.extend(letter.escape_default()),
-            _ => printed.push(letter),
-        }
+    match text.char_indices().nth(letters) {
+        Some((end, _)) => escaped(&text[..end]) + "…",
+        None => escaped(text),
     }
-    printed
-}
-
-/// Letters that nobody sees but that change the direction or the look of others.
-fn is_format(letter: char) -> bool {
-    matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]
@@ -87,6 +75,7 @@ pub(super) mod tests {
             trace: None,
             receive_count: 1,
             sent: None,
+            sender: None,
             source_arn: None,
         }
     }
@@ -99,7 +88,9 @@ pub(super) mod tests {
         assert_eq!(of(r#"{"id":"a","image":"grader:1"}"#).language.as_deref(), Some("grader:1"));
         let pointer = format!(r#"["{POINTER}",{{"s3BucketName":"b","s3Key":"k/1"}}]"#);
         assert_eq!(of(&pointer).pointer.as_deref(), Some("s3://b/k/1"));
-        for rubbish in ["", "{", "7", "[]", "[[1]]", r#"{"id":7}"#, r#"{"id":"e","source":"s","detail-type":"t","detail":{}}"#] {
+        for rubbish in
+            ["", "{", "7", "[]", "[[1]]", r#"{"id":7}"#, r#"{"id":"e","source":"s","detail-type":"t","detail":{}}"#]
+        {
             assert_eq!(of(rubbish), Contents::default(), "{rubbish}");
         }
     }

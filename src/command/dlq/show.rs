@@ -1,5 +1,6 @@
 //! `caisson dlq show`: one message as a whole.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use serde_json::{Map, Value, json};
@@ -8,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::walk::Walk;
 use crate::cli::dlq::ShowArgs;
 use crate::command::{INTERRUPTED, failed, print};
+use crate::printable;
 use crate::queue::Sqs;
 use crate::queue::letter::{Content, Letter};
 
@@ -36,8 +38,10 @@ pub(super) async fn run(queue: &Sqs, args: &ShowArgs, stop: &CancellationToken) 
     };
     walk.give_back().await;
     match found {
-        Some(letter) if args.body => print(&letter.body),
-        Some(letter) => print(&format!("{:#}\n", whole(&letter))),
+        // To the byte for a program, and safe for whoever looks at it.
+        Some(letter) if args.body && !std::io::stdout().is_terminal() => print(&letter.body),
+        Some(letter) if args.body => print(&printable::lines(&letter.body)),
+        Some(letter) => print(&printable::json(format!("{:#}\n", whole(&letter)))),
         None => failed(&format!(
             "there is no message {} to be seen in {}; it may be gone, or taken by somebody else right now",
             args.id,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::super::rules::{BUCKET, FOLDER, PREFIX};
+use super::super::rules::{BUCKET, FOLDER, PLACE, PREFIX};
 use super::super::setting::{Access, Fallback, Setting};
 use crate::strict_toml::{Field, Kind, Value};
 
@@ -11,11 +11,12 @@ pub(super) fn rows() -> [Setting; 11] {
     [
         setting!(
             store.incoming_buckets,
-            Kind::List { rule: BUCKET, least: 0 },
+            Kind::List { rule: PLACE, least: 0 },
             Fallback::Value(Value::List(Vec::new())),
-            "The buckets that a message may point to for its job, in the format of the SQS Extended Client Library. None by \
-             default, and then a pointer is answered `rejected`: whoever may send messages would otherwise choose what the \
-             worker's credentials read."
+            "The buckets that a message may point to for its job, in the format of the SQS Extended Client Library, or parts of \
+             them as `payloads/jobs/`. None by default, and then a pointer is answered `rejected`: whoever may send messages \
+             would otherwise choose what the worker's credentials read. It may not overlap with where data or results are: \
+             whoever sends jobs could read these, or have them deleted."
         ),
         setting!(
             store.maximum_job_bytes,
@@ -47,11 +48,12 @@ pub(super) fn rows() -> [Setting; 11] {
         ),
         setting!(
             store.data_buckets,
-            Kind::List { rule: BUCKET, least: 0 },
+            Kind::List { rule: PLACE, least: 0 },
             Fallback::Value(Value::List(Vec::new())),
-            "The buckets that a job's `content_s3_uri`, `stdin_s3_uri` and `expected_stdout_s3_uri` may name. None by default, \
-             and then such a job is answered `rejected`: a program that prints its input would otherwise show its author \
-             whatever the worker's credentials can read."
+            "The buckets that a job's `content_s3_uri`, `stdin_s3_uri` and `expected_stdout_s3_uri` may name, or parts of them \
+             as `payloads/data/`. None by default, and then such a job is answered `rejected`: a program that prints its input \
+             would otherwise show its author whatever the worker's credentials can read. It may not overlap with where jobs \
+             or results are."
         ),
         setting!(
             store.maximum_object_bytes,
@@ -78,7 +80,9 @@ pub(super) fn rows() -> [Setting; 11] {
         setting!(
             store.cache_dir,
             Kind::Text(FOLDER),
-            Fallback::Words("`data` in systemd's `CACHE_DIRECTORY`, else `caisson/data` in `XDG_CACHE_HOME` or `~/.cache`"),
+            Fallback::Words(
+                "`data` in systemd's `CACHE_DIRECTORY`, else `caisson/data` in `XDG_CACHE_HOME` or `~/.cache`"
+            ),
             "The folder in which data is kept for the jobs after. It is made if it isn't there, and has to belong to the \
              worker's user alone. Several workers of one host may share one."
         ),

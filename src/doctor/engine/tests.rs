@@ -27,6 +27,9 @@ fn dockers_own_engine_on_version_two_has_a_runc_with_known_escapes() {
     assert_eq!(verdict(&findings, &ESCAPES), Verdict::Broken, "{findings:#?}");
     let escapes = findings.iter().find(|finding| finding.check == ESCAPES.id).expect("it is there");
     assert!(escapes.measured.contains("CVE-2025-31133") && !escapes.measured.contains("CVE-2024-21626"));
+    let containerd = findings.iter().find(|finding| finding.check == CONTAINERD.id).expect("it is there");
+    assert_eq!(containerd.verdict, Verdict::Warning);
+    assert!(containerd.measured.starts_with("1.7.27 (") && containerd.measured.contains("CVE-2026-53492"));
     for good in [CGROUP, MODULE, LIMITS, SWAP, SECCOMP, STORAGE] {
         assert_eq!(verdict(&findings, &good), Verdict::Good, "{}", good.id);
     }

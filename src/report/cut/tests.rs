@@ -69,6 +69,7 @@ fn report(tests: impl IntoIterator<Item = StepReport>) -> Report {
         redelivered: false,
         lease: Lease::Held,
         message_id: Some("0a6f6f80-0c5d-44d7-9d2e-5b44a3a7f4a0".to_owned()),
+        sender: Some("AIDACKCEVSQ6C2EXAMPLE".to_owned()),
         trace_id: None,
         trace: Default::default(),
         worker: WorkerReport { id: "w-1".to_owned(), version: "0.1.0".to_owned(), host: "ip-10-0-0-1".to_owned() },
@@ -193,7 +194,9 @@ fn two_thousand_tests_fit_with_all_their_figures() {
     let after = written(&before, MIB);
     assert_eq!(after.tests.len(), 2_000);
     assert!(after.tests.iter().all(|test| test.step.stdout.as_ref().is_some_and(|text| text.len() > 100)));
-    for (bare, range) in [(without_hashes(&before, MIB), 400_000..500_000), (without_streams(&before, MIB), 700_000..850_000)] {
+    for (bare, range) in
+        [(without_hashes(&before, MIB), 400_000..500_000), (without_streams(&before, MIB), 700_000..850_000)]
+    {
         let bare = escape::json(&bare).len();
         assert!(range.contains(&bare), "{bare}");
     }

@@ -175,6 +175,7 @@ impl World {
                 receive_count: stored.receive_count,
                 sent: None,
                 group: None,
+                sender: None,
                 trace: Trace::default(),
             });
         }
@@ -234,6 +235,7 @@ impl World {
                     trace: None,
                     receive_count: stored.receive_count,
                     sent: None,
+                    sender: None,
                     source_arn: Some(ARN.to_owned()),
                 }
             })
