@@ -116,3 +116,19 @@ fn the_filter_is_no_longer_than_the_kernel_takes() {
     // BPF_MAXINSNS, linux/bpf_common.h.
     assert!(program(false).len() <= 4096, "{}", program(false).len());
 }
+
+/// The agent's filter is the last one: the machine code of another would count against the whole host's bound.
+#[test]
+fn no_program_puts_on_a_filter_or_gives_one_to_a_socket() {
+    let prctl = u64::from(libc::PR_SET_SECCOMP.cast_unsigned());
+    for high in [0, 1 << 32] {
+        for is_profiled in [true, false] {
+            assert_eq!(run(&program(is_profiled), libc::SYS_prctl, [high + prctl, 2, 0, 0, 0, 0]), DENY);
+        }
+        assert_eq!(run(&program(false), libc::SYS_seccomp, [1, 0, 0, 0, 0, 0]), DENY);
+        for option in [26, 50, 51, 52] {
+            assert_eq!(run(&program(false), libc::SYS_setsockopt, [3, 1, high + option, 0, 16, 0]), DENY);
+        }
+        assert_eq!(run(&program(false), libc::SYS_setsockopt, [3, 1, 16, 0, 4, 0]), ALLOW);
+    }
+}

@@ -53,17 +53,17 @@ const ALLOWED: &[&[&str]] = &[
         "setfsuid", "setgid", "setgroups", "setregid", "setresgid", "setresuid", "setreuid", "setuid",
     ],
     // Confining oneself further: the agent does it to each program.
-    &["landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self", "seccomp"],
+    &["landlock_add_rule", "landlock_create_ruleset", "landlock_restrict_self"],
     // Time and chance.
     &[
         "clock_getres", "clock_gettime", "clock_nanosleep", "getcpu", "getrandom", "gettimeofday", "nanosleep", "sysinfo",
         "time", "timer_create", "timer_delete", "timer_getoverrun", "timer_gettime", "timer_settime", "timerfd_create",
         "timerfd_gettime", "timerfd_settime", "times", "uname",
     ],
-    // Sockets, once socket() and socketpair() have made one; those have conditions, below.
+    // Sockets, once socket() and socketpair() have made one; those and setsockopt have conditions, below.
     &[
         "accept", "accept4", "bind", "connect", "getpeername", "getsockname", "getsockopt", "listen", "recvfrom",
-        "recvmmsg", "recvmsg", "sendmmsg", "sendmsg", "sendto", "setsockopt", "shutdown",
+        "recvmmsg", "recvmsg", "sendmmsg", "sendmsg", "sendto", "shutdown",
     ],
 ];
 
@@ -73,6 +73,7 @@ pub const DENIED: &[(&[&str], &str)] = &[
     (&["io_uring_setup", "io_uring_enter", "io_uring_register"], "a large kernel surface with a history of escapes; libraries fall back"),
     (&["ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_getfd", "process_madvise", "process_mrelease"], "reaches into other processes of the same user"),
     (&["add_key", "keyctl", "request_key"], "keyrings belong to the user, not to the container"),
+    (&["seccomp"], "a filter's machine code counts against one bound for the whole host (bpf_jit_limit) and nobody's memory"),
     (&["bpf", "perf_event_open", "userfaultfd", "lookup_dcookie"], "kernel surface that no judged program needs"),
     (&["unshare", "setns", "mount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount", "fspick", "mount_setattr"], "namespaces and mounts: the way to most container escapes"),
     (&["name_to_handle_at", "open_by_handle_at"], "opens files past the mount namespace"),
@@ -94,6 +95,13 @@ const AF_UNIX: u64 = 1;
 const ENOSYS: u32 = 38;
 /// PER_LINUX, and the value that only asks.
 const PERSONALITIES: [u64; 2] = [0, 0xffff_ffff];
+
+/// SO_ATTACH_FILTER (asm-generic/socket.h). Its program is machine code that counts against one bound for the whole host, and
+/// against nobody's memory; so does that of SO_ATTACH_BPF (50) and SO_ATTACH_REUSEPORT_{CBPF,EBPF} (51, 52).
+const ATTACH_FILTER: u64 = 26;
+/// What comes behind it and programs set on Unix sockets: SO_TIMESTAMP, SO_TIMESTAMPNS, SO_TIMESTAMPING, SO_PEEK_OFF,
+/// SO_PASSPIDFD.
+const LATER_SOCKET_OPTIONS: [u64; 5] = [29, 35, 37, 42, 76];
 
 /// PR_SCHED_CORE (linux/prctl.h): core scheduling, with which a program keeps everybody else off its CPU's other thread.
 const SCHED_CORE: u64 = 62;
@@ -123,6 +131,9 @@ pub fn profile() -> Value {
         // Only the caller's own limits; PID 1 shares its uid.
         allow(&["prlimit64"], equal(0, 0)),
     ];
+    // By name and not by level: Unix sockets have options of the socket's level only.
+    rules.push(allow(&["setsockopt"], json!([{ "index": 2, "value": ATTACH_FILTER, "op": "SCMP_CMP_LT" }])));
+    rules.extend(LATER_SOCKET_OPTIONS.map(|value| allow(&["setsockopt"], equal(2, value))));
     rules.extend(LATER_PRCTLS.map(|value| allow(&["prctl"], equal(0, value))));
     rules.extend(PERSONALITIES.map(|value| allow(&["personality"], equal(0, value))));
     json!({
@@ -161,7 +172,7 @@ mod tests {
     #[test]
     fn calls_with_conditions_are_in_no_unconditional_list() {
         let allowed: Vec<&str> = ALLOWED.iter().flat_map(|group| group.iter().copied()).collect();
-        for name in ["clone", "clone3", "prctl", "socket", "socketpair", "prlimit64", "personality"] {
+        for name in ["clone", "clone3", "prctl", "socket", "socketpair", "setsockopt", "prlimit64", "personality"] {
             assert!(!allowed.contains(&name), "{name}");
         }
     }

@@ -22,6 +22,7 @@ pub(super) const WITHHELD: &[libc::c_long] = &[
     libc::SYS_add_key,
     libc::SYS_keyctl,
     libc::SYS_request_key,
+    libc::SYS_seccomp,
     libc::SYS_bpf,
     libc::SYS_perf_event_open,
     libc::SYS_userfaultfd,
@@ -121,6 +122,11 @@ pub(super) const WITHHELD_WITH: &[Denial] = &[
     (libc::SYS_clone, &[(0, When::HasAny, NAMESPACES)]),
     (libc::SYS_socket, &[(0, When::IsNot, libc::AF_UNIX as u32)]),
     (libc::SYS_socketpair, &[(0, When::IsNot, libc::AF_UNIX as u32)]),
+    // Under gVisor they do nothing; under a runtime that leaves the profile out they are the host's.
+    (libc::SYS_setsockopt, &[(2, When::Is, libc::SO_ATTACH_FILTER as u32)]),
+    (libc::SYS_setsockopt, &[(2, When::Is, libc::SO_ATTACH_BPF as u32)]),
+    (libc::SYS_setsockopt, &[(2, When::Is, libc::SO_ATTACH_REUSEPORT_CBPF as u32)]),
+    (libc::SYS_setsockopt, &[(2, When::Is, libc::SO_ATTACH_REUSEPORT_EBPF as u32)]),
     // PER_LINUX, and the value that only asks.
     (libc::SYS_personality, &[(0, When::IsNot, 0), (0, When::IsNot, u32::MAX)]),
     // gVisor lets anybody make device files.

@@ -21,6 +21,9 @@ const LOG_SIZE: usize = 10;
 /// UFFD_USER_MODE_ONLY, linux/userfaultfd.h: without it the call asks for a capability first.
 const USER_MODE_ONLY: usize = 1;
 
+/// SECCOMP_SET_MODE_FILTER, linux/seccomp.h.
+const FILTER_MODE: usize = 1;
+
 /// What makes or enters namespaces and mounts.
 const NAMESPACES: &[(&str, libc::c_long, [usize; 6])] = &[
     ("unshare", libc::SYS_unshare, [NEW_USER, 0, 0, 0, 0, 0]),
@@ -56,6 +59,9 @@ const CALLS: &[(&str, libc::c_long, [usize; 6])] = &[
     ("add_key", libc::SYS_add_key, [0; 6]),
     ("keyctl", libc::SYS_keyctl, [0, SESSION_KEYRING, 0, 0, 0, 0]),
     ("request_key", libc::SYS_request_key, [0; 6]),
+    ("seccomp", libc::SYS_seccomp, [FILTER_MODE, 0, 0, 0, 0, 0]),
+    ("prctl-seccomp", libc::SYS_prctl, [libc::PR_SET_SECCOMP as usize, libc::SECCOMP_MODE_FILTER as usize, 0, 0, 0, 0]),
+    ("socket-filter", libc::SYS_setsockopt, [BAD, libc::SOL_SOCKET as usize, libc::SO_ATTACH_FILTER as usize, 0, 0, 0]),
     ("bpf", libc::SYS_bpf, [0; 6]),
     ("perf_event_open", libc::SYS_perf_event_open, [0, 0, BAD, BAD, 0, 0]),
     ("userfaultfd", libc::SYS_userfaultfd, [USER_MODE_ONLY, 0, 0, 0, 0, 0]),
