@@ -92,6 +92,10 @@ fn what_the_profile_refuses_is_refused_where_there_is_none() {
         (libc::SYS_socket, [2, 1, 0, 0, 0, 0]),
         (libc::SYS_mknodat, [0, 0, 0o020_666, 0, 0, 0]),
         (libc::SYS_mknodat, [0, 0, 0o060_666, 0, 0, 0]),
+        (libc::SYS_mmap, [0, 4_096, 3, 0x4_0022, 0, 0]),
+        (libc::SYS_memfd_create, [0, 5, 0, 0, 0, 0]),
+        (libc::SYS_madvise, [0, 0, 12, 0, 0, 0]),
+        (libc::SYS_prctl, [67, 1, 0, 0, 0, 0]),
     ];
     for (number, arguments) in refused {
         assert_eq!(run(&without, number, arguments), DENY, "{number}");
@@ -104,6 +108,9 @@ fn what_the_profile_refuses_is_refused_where_there_is_none() {
         (libc::SYS_mknodat, [0, 0, 0o010_666, 0, 0, 0]),
         (libc::SYS_mknodat, [0, 0, 0o100_666, 0, 0, 0]),
         (libc::SYS_mknodat, [0, 0, 0o140_666, 0, 0, 0]),
+        (libc::SYS_mmap, [0, 4_096, 3, 0x22, 0, 0]),
+        (libc::SYS_memfd_create, [0, 3, 0, 0, 0, 0]),
+        (libc::SYS_madvise, [0, 0, 4, 0, 0, 0]),
         (libc::SYS_execve, [0; 6]),
     ];
     for (number, arguments) in usual {

@@ -28,11 +28,10 @@ const ALLOWED: &[&[&str]] = &[
         "inotify_add_watch", "inotify_init", "inotify_init1", "inotify_rm_watch", "pause", "pipe", "pipe2", "poll",
         "ppoll", "pselect6", "select", "signalfd", "signalfd4", "splice", "tee",
     ],
-    // Memory.
+    // Memory. mmap, madvise and memfd_create have conditions, below.
     &[
-        "brk", "cachestat", "madvise", "membarrier", "memfd_create", "mincore", "mlock", "mlock2", "mlockall", "mmap",
-        "mprotect", "mremap", "mseal", "msync", "munlock", "munlockall", "munmap", "pkey_alloc", "pkey_free",
-        "pkey_mprotect",
+        "brk", "membarrier", "mincore", "mlock", "mlock2", "mlockall", "mprotect", "mremap", "mseal", "msync", "munlock",
+        "munlockall", "munmap", "pkey_alloc", "pkey_free", "pkey_mprotect",
     ],
     // Processes, threads, signals. clone and prctl have conditions, below.
     &[
@@ -82,6 +81,7 @@ pub const DENIED: &[(&[&str], &str)] = &[
     (&["io_setup", "io_submit", "io_getevents", "io_pgetevents", "io_cancel", "io_destroy"], "per-host quota (aio-max-nr) that one job could use up for all"),
     (&["shmget", "shmat", "shmctl", "shmdt", "semget", "semop", "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv", "msgctl"], "System V IPC would outlive a test"),
     (&["mq_open", "mq_unlink", "mq_timedsend", "mq_timedreceive", "mq_notify", "mq_getsetattr"], "message queues are counted by user and would outlive a test"),
+    (&["cachestat"], "tells which of an image's files other containers have read: their cache is one for the whole host"),
     (&["mbind", "set_mempolicy", "set_mempolicy_home_node", "migrate_pages", "move_pages", "get_mempolicy"], "placement of memory, also that of others"),
     (&["fanotify_init", "fanotify_mark", "quotactl", "quotactl_fd", "syslog", "acct", "swapon", "swapoff", "reboot", "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "settimeofday", "clock_settime", "clock_adjtime", "adjtimex", "sethostname", "setdomainname", "vhangup", "nfsservctl"], "the host's administration"),
     (&["sync", "syncfs"], "makes the whole host write its disks"),
@@ -105,8 +105,18 @@ const LATER_SOCKET_OPTIONS: [u64; 5] = [29, 35, 37, 42, 76];
 
 /// PR_SCHED_CORE (linux/prctl.h): core scheduling, with which a program keeps everybody else off its CPU's other thread.
 const SCHED_CORE: u64 = 62;
-/// What comes behind it and is harmless: PR_{SET,GET}_MDWE, PR_{SET,GET}_MEMORY_MERGE, PR_SET_VMA, PR_GET_AUXV.
-const LATER_PRCTLS: [u64; 6] = [65, 66, 67, 68, 0x5356_4d41, 0x4155_5856];
+/// What comes behind it and is harmless: PR_{SET,GET}_MDWE, PR_GET_MEMORY_MERGE, PR_GET_AUXV. Not PR_SET_MEMORY_MERGE
+/// (67), for the reason that MADV_MERGEABLE has, nor PR_SET_VMA, whose names of 80 bytes are charged to nobody.
+const LATER_PRCTLS: [u64; 4] = [65, 66, 68, 0x4155_5856];
+
+/// MAP_HUGETLB and MFD_HUGETLB (asm-generic/mman.h, linux/memfd.h): pages of the host's pool, which no memory limit counts.
+const MAP_HUGETLB: u64 = 0x4_0000;
+const MFD_HUGETLB: u64 = 4;
+/// MADV_MERGEABLE (asm-generic/mman-common.h): where KSM runs, the kernel makes one page of equal ones of all containers, and
+/// the time that a write takes tells who has the same.
+const MADV_MERGEABLE: u64 = 12;
+/// What comes behind it: MADV_UNMERGEABLE to MADV_COLLAPSE, MADV_GUARD_INSTALL and MADV_GUARD_REMOVE.
+const LATER_ADVICE: [u64; 15] = [13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 102, 103];
 
 /// The profile as the engine takes it in `SecurityOpt`.
 pub(super) fn text() -> &'static str {
@@ -119,9 +129,11 @@ pub fn profile() -> Value {
     let allowed: Vec<&str> = ALLOWED.iter().flat_map(|group| group.iter().copied()).collect();
     let allow = |names: &[&str], arguments: Value| json!({ "names": names, "action": "SCMP_ACT_ALLOW", "args": arguments });
     let equal = |index: u32, value: u64| json!([{ "index": index, "value": value, "op": "SCMP_CMP_EQ" }]);
+    let without =
+        |index: u32, bits: u64| json!([{ "index": index, "value": bits, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ" }]);
     let mut rules = vec![
         allow(&allowed, json!([])),
-        allow(&["clone"], json!([{ "index": 0, "value": CLONE_NAMESPACES, "valueTwo": 0, "op": "SCMP_CMP_MASKED_EQ" }])),
+        allow(&["clone"], without(0, CLONE_NAMESPACES)),
         json!({ "names": ["clone3"], "action": "SCMP_ACT_ERRNO", "errnoRet": ENOSYS }),
         // By equality: a list of forbidden families would miss the next one, and sockets of other families (VSOCK,
         // ALG, NETLINK, …) work without any network.
@@ -134,6 +146,10 @@ pub fn profile() -> Value {
     // By name and not by level: Unix sockets have options of the socket's level only.
     rules.push(allow(&["setsockopt"], json!([{ "index": 2, "value": ATTACH_FILTER, "op": "SCMP_CMP_LT" }])));
     rules.extend(LATER_SOCKET_OPTIONS.map(|value| allow(&["setsockopt"], equal(2, value))));
+    rules.push(allow(&["mmap"], without(3, MAP_HUGETLB)));
+    rules.push(allow(&["memfd_create"], without(1, MFD_HUGETLB)));
+    rules.push(allow(&["madvise"], json!([{ "index": 2, "value": MADV_MERGEABLE, "op": "SCMP_CMP_LT" }])));
+    rules.extend(LATER_ADVICE.map(|value| allow(&["madvise"], equal(2, value))));
     rules.extend(LATER_PRCTLS.map(|value| allow(&["prctl"], equal(0, value))));
     rules.extend(PERSONALITIES.map(|value| allow(&["personality"], equal(0, value))));
     json!({
@@ -172,7 +188,9 @@ mod tests {
     #[test]
     fn calls_with_conditions_are_in_no_unconditional_list() {
         let allowed: Vec<&str> = ALLOWED.iter().flat_map(|group| group.iter().copied()).collect();
-        for name in ["clone", "clone3", "prctl", "socket", "socketpair", "setsockopt", "prlimit64", "personality"] {
+        let conditional = profile()["syscalls"].as_array().expect("there are rules").clone();
+        let conditional = conditional.iter().filter(|rule| rule["args"] != json!([]));
+        for name in conditional.map(|rule| rule["names"][0].as_str().expect("a call has a name")) {
             assert!(!allowed.contains(&name), "{name}");
         }
     }
@@ -180,8 +198,8 @@ mod tests {
     /// The agent has the same list by number, for runtimes under which the profile isn't in force.
     #[test]
     fn what_the_profile_refuses_the_agent_refuses_where_there_is_no_profile() {
-        // The numbers of 32-bit processors only, and one that the C library's bindings lack; gVisor has none of them.
-        const WITHOUT_NUMBER: [&str; 3] = ["vm86", "vm86old", "io_pgetevents"];
+        // The numbers of 32-bit processors only, and two that the C library's bindings lack; gVisor has none of them.
+        const WITHOUT_NUMBER: [&str; 4] = ["vm86", "vm86old", "io_pgetevents", "cachestat"];
         let withheld = include_str!("../bin/caisson-agent/confine/withheld.rs");
         let (withheld, _) = withheld.split_once("];").expect("the list has an end");
         let theirs: Vec<&str> =
