@@ -21,6 +21,7 @@ mod archive;
 mod channel;
 mod child;
 mod confine;
+mod locks;
 mod meter;
 mod oom;
 mod probe;
@@ -41,6 +42,7 @@ use caisson::protocol::{Event, Request, Restore, Stdin, VERSION, WORKSPACE};
 
 use crate::channel::Channel;
 use crate::confine::Confinement;
+use crate::locks::Locks;
 use crate::meter::Meter;
 use crate::oom::OomScore;
 use crate::waits::{Distance, Processes};
@@ -93,6 +95,7 @@ impl<T> Attempt<T> for io::Result<T> {
 pub(crate) struct Agent {
     oom_score: OomScore,
     confinement: Confinement,
+    locks: Locks,
     meter: Meter,
     processes: Processes,
     /// Readable when a child has ended.
@@ -120,12 +123,14 @@ fn prepare() -> Result<Agent, Failure> {
     sys::forget_signals();
     // The program's files get the modes they were given, whatever the image's init would have set.
     sys::set_umask(0o022);
+    let ends = sys::watch_ends().attempt("watch for the end of children")?;
     Ok(Agent {
         oom_score,
         confinement: Confinement::prepare().attempt("prepare the program's confinement")?,
         meter: Meter::open().attempt("open the cgroup's accounts")?,
         processes: Processes::open().attempt("open the list of processes")?,
-        ends: sys::watch_ends().attempt("watch for the end of children")?,
+        locks: Locks::open(&ends).attempt("open the list of locks")?,
+        ends,
         distance: Distance::new(),
         workspace: sys::open_directory(WORKSPACE).attempt("open the workspace")?,
         // A place that the container doesn't have needs no wiping.
