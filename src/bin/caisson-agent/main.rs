@@ -21,6 +21,7 @@ mod archive;
 mod channel;
 mod child;
 mod confine;
+mod flight;
 mod locks;
 mod meter;
 mod oom;
@@ -42,6 +43,7 @@ use caisson::protocol::{Event, Request, Restore, Stdin, VERSION, WORKSPACE};
 
 use crate::channel::Channel;
 use crate::confine::Confinement;
+use crate::flight::Flight;
 use crate::locks::Locks;
 use crate::meter::Meter;
 use crate::oom::OomScore;
@@ -95,6 +97,7 @@ impl<T> Attempt<T> for io::Result<T> {
 pub(crate) struct Agent {
     oom_score: OomScore,
     confinement: Confinement,
+    flight: Flight,
     locks: Locks,
     meter: Meter,
     processes: Processes,
@@ -129,6 +132,7 @@ fn prepare() -> Result<Agent, Failure> {
         confinement: Confinement::prepare().attempt("prepare the program's confinement")?,
         meter: Meter::open().attempt("open the cgroup's accounts")?,
         processes: Processes::open().attempt("open the list of processes")?,
+        flight: Flight::open(),
         locks: Locks::open(&ends).attempt("open the list of locks")?,
         ends,
         distance: Distance::new(),

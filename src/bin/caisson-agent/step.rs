@@ -76,6 +76,7 @@ pub(crate) fn run(
     }
     let (cpu_wait_us, file_wait_us) = (run.cpu_wait_us(), run.waits.file_wait_us());
     run.sweep().attempt("end a program's processes")?;
+    run.agent.flight.collect(Instant::now() + SWEEP).attempt("collect what lies in sockets")?;
     run.drain().attempt("read a program's last output")?;
 
     let (stdout_total, stderr_total) = (run.stdout.total, run.stderr.total);
@@ -331,10 +332,8 @@ impl Run<'_> {
         }
     }
 
-    /// Takes what is left in the pipes, within the limit. Nobody is alive to write more, but a pipe may still be held open:
-    /// by descriptors in the queues of sockets that lie in each other's, which the kernel collects some milliseconds later,
-    /// with whatever else lies there. It is waited for, so that the next program finds none of it; one that stays (gVisor
-    /// never collects them) means that the sandbox is used up.
+    /// Takes what is left in the pipes, within the limit. Nobody is alive to write more, and what lay in sockets is collected; a
+    /// pipe that somebody holds open all the same means that the sandbox is used up.
     fn drain(&mut self) -> io::Result<()> {
         let limit = self.step.output_bytes;
         loop {
