@@ -14,6 +14,7 @@ use crate::execute::{Execution, StepResult, TestResult};
 use crate::job::{InvalidJob, Job, Rejection};
 use crate::limits::Limits;
 use crate::plan::Plan;
+use crate::protocol::MOST_LOCKS;
 use crate::points;
 use crate::report::{
     CONTRACT_VERSION, Lease, LimitsReport, Report, StepReport, Stream, TestReport, Timeline, WorkerReport,
@@ -256,6 +257,9 @@ pub fn sentence(step: &StepResult, limits: &Limits) -> String {
             seconds(evidence.cpu_time_us),
             limits.wall_time_ms as f64 / 1e3
         ),
+        (_, _) if evidence.too_many_locks => {
+            format!("held more than {MOST_LOCKS} locks on files, which are memory that no limit counts")
+        }
         (_, _) if evidence.oom_kills > 0 || evidence.thrashed || evidence.heap_exhausted => {
             format!("needed more than its {} MiB of memory", limits.memory_bytes >> 20)
         }

@@ -27,6 +27,8 @@ pub struct RunEvidence {
     /// The agent ended it because it only read its own pages back into a full memory any more, which the kernel may let go on
     /// for minutes before it kills.
     pub thrashed: bool,
+    /// The agent ended it because it held more locks on files than a program may, which are memory that no limit counts.
+    pub too_many_locks: bool,
     /// How many processes the kernel killed for want of memory during the step.
     pub oom_kills: u64,
     /// Whether a runtime said that its own heap, smaller than the limit, ran out, and ended as it does then.

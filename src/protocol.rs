@@ -31,7 +31,7 @@ pub use hindrance::Hindrance;
 pub use seal::{SEAL, Sealer};
 
 /// Changes whenever the meaning of a frame changes. Worker and agent come from one build, so this only catches accidents.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// The longest payload of a frame in bytes: room for a step's whole argv and environment (96 KiB at most) and overhead.
 pub const MAX_PAYLOAD: usize = 128 * 1024;
@@ -44,6 +44,10 @@ pub const HEADER: usize = 9;
 
 /// Where the program's files are, and its working directory.
 pub const WORKSPACE: &str = "/box";
+
+/// The most locks on files that a program may hold at a time. The kernel charges the memory of a lock, some 200 bytes, to
+/// nobody, and takes longer for each look at the list of them the longer it is. Databases hold a dozen for each connection.
+pub const MOST_LOCKS: usize = 4_096;
 
 /// Where programs are looked for.
 pub const PROGRAM_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -165,6 +169,8 @@ pub struct Ended {
     pub full_places: u64,
     /// The agent ended it because it did nothing any more but read its own pages back into a full memory.
     pub thrashed: bool,
+    /// The agent ended it because it held more locks on files than a program may.
+    pub too_many_locks: bool,
     pub hindrance: Hindrance,
 }
 

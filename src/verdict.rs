@@ -145,7 +145,8 @@ impl Reason {
 pub fn judge(evidence: &RunEvidence, limits: &Limits) -> (Verdict, Option<Reason>) {
     // A program that goes on where a thread of it ran out of heap, and is right all the same, has done its work.
     let has_succeeded = evidence.ending == Ending::Exited(0) && evidence.output_matches != Some(false);
-    if evidence.oom_kills > 0 || evidence.thrashed || (evidence.heap_exhausted && !has_succeeded) {
+    let is_full = evidence.oom_kills > 0 || evidence.thrashed || evidence.too_many_locks;
+    if is_full || (evidence.heap_exhausted && !has_succeeded) {
         return (Verdict::MemoryLimit, None);
     }
     if evidence.cpu_time_us > limits.cpu_time_ms.saturating_mul(1_000) {
@@ -258,6 +259,12 @@ mod tests {
     fn a_program_that_only_reads_its_pages_back_has_too_little_memory() {
         let mut evidence = RunEvidence { ending: Ending::Signalled(9), thrashed: true, ..RunEvidence::default() };
         evidence.cpu_time_us = u64::MAX;
+        assert_eq!(judge(&evidence, &Limits::RUN), (Verdict::MemoryLimit, None));
+    }
+
+    #[test]
+    fn locks_that_no_limit_counts_are_memory() {
+        let evidence = RunEvidence { ending: Ending::Signalled(9), too_many_locks: true, ..RunEvidence::default() };
         assert_eq!(judge(&evidence, &Limits::RUN), (Verdict::MemoryLimit, None));
     }
 

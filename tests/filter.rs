@@ -92,6 +92,10 @@ fn what_the_profile_refuses_is_refused_where_there_is_none() {
         (libc::SYS_socket, [2, 1, 0, 0, 0, 0]),
         (libc::SYS_mknodat, [0, 0, 0o020_666, 0, 0, 0]),
         (libc::SYS_mknodat, [0, 0, 0o060_666, 0, 0, 0]),
+        (libc::SYS_mmap, [0, 4_096, 3, 0x4_0022, 0, 0]),
+        (libc::SYS_memfd_create, [0, 5, 0, 0, 0, 0]),
+        (libc::SYS_madvise, [0, 0, 12, 0, 0, 0]),
+        (libc::SYS_prctl, [67, 1, 0, 0, 0, 0]),
     ];
     for (number, arguments) in refused {
         assert_eq!(run(&without, number, arguments), DENY, "{number}");
@@ -104,6 +108,9 @@ fn what_the_profile_refuses_is_refused_where_there_is_none() {
         (libc::SYS_mknodat, [0, 0, 0o010_666, 0, 0, 0]),
         (libc::SYS_mknodat, [0, 0, 0o100_666, 0, 0, 0]),
         (libc::SYS_mknodat, [0, 0, 0o140_666, 0, 0, 0]),
+        (libc::SYS_mmap, [0, 4_096, 3, 0x22, 0, 0]),
+        (libc::SYS_memfd_create, [0, 3, 0, 0, 0, 0]),
+        (libc::SYS_madvise, [0, 0, 4, 0, 0, 0]),
         (libc::SYS_execve, [0; 6]),
     ];
     for (number, arguments) in usual {
@@ -115,4 +122,20 @@ fn what_the_profile_refuses_is_refused_where_there_is_none() {
 fn the_filter_is_no_longer_than_the_kernel_takes() {
     // BPF_MAXINSNS, linux/bpf_common.h.
     assert!(program(false).len() <= 4096, "{}", program(false).len());
+}
+
+/// The agent's filter is the last one: the machine code of another would count against the whole host's bound.
+#[test]
+fn no_program_puts_on_a_filter_or_gives_one_to_a_socket() {
+    let prctl = u64::from(libc::PR_SET_SECCOMP.cast_unsigned());
+    for high in [0, 1 << 32] {
+        for is_profiled in [true, false] {
+            assert_eq!(run(&program(is_profiled), libc::SYS_prctl, [high + prctl, 2, 0, 0, 0, 0]), DENY);
+        }
+        assert_eq!(run(&program(false), libc::SYS_seccomp, [1, 0, 0, 0, 0, 0]), DENY);
+        for option in [26, 50, 51, 52] {
+            assert_eq!(run(&program(false), libc::SYS_setsockopt, [3, 1, high + option, 0, 16, 0]), DENY);
+        }
+        assert_eq!(run(&program(false), libc::SYS_setsockopt, [3, 1, 16, 0, 4, 0]), ALLOW);
+    }
 }

@@ -18,6 +18,12 @@ pub struct HostFacts {
     pub io_uring_disabled: Option<u64>,
     /// `kernel.unprivileged_bpf_disabled`.
     pub bpf_disabled: Option<u64>,
+    /// `net.core.bpf_jit_limit`, in bytes; none where filters aren't compiled.
+    pub bpf_jit_limit: Option<u64>,
+    /// How many huge pages each pool may have, by the size of its pages in KiB. Empty pools are left out.
+    pub huge_page_pools: Vec<(u64, u64)>,
+    /// `/sys/kernel/mm/ksm/run`: 1 while the kernel looks for equal pages.
+    pub ksm: Option<u64>,
     /// `kernel.yama.ptrace_scope`.
     pub ptrace_scope: Option<u64>,
     /// `kernel.core_pattern`.
@@ -51,6 +57,9 @@ impl HostFacts {
             user_namespaces_by_profile: number("proc/sys/kernel/apparmor_restrict_unprivileged_userns"),
             io_uring_disabled: number("proc/sys/kernel/io_uring_disabled"),
             bpf_disabled: number("proc/sys/kernel/unprivileged_bpf_disabled"),
+            bpf_jit_limit: number("proc/sys/net/core/bpf_jit_limit"),
+            huge_page_pools: huge_page_pools(&root.join("sys/kernel/mm/hugepages")),
+            ksm: number("sys/kernel/mm/ksm/run"),
             ptrace_scope: number("proc/sys/kernel/yama/ptrace_scope"),
             core_pattern: text("proc/sys/kernel/core_pattern"),
             vulnerabilities: files(&cpus.join("vulnerabilities")),
@@ -83,6 +92,24 @@ fn files(folder: &Path) -> Vec<(String, String)> {
         .collect();
     files.sort();
     files
+}
+
+/// A folder `hugepages-2048kB` for each size (kernel documentation, admin-guide/mm/hugetlbpage).
+fn huge_page_pools(pools: &Path) -> Vec<(u64, u64)> {
+    let folders = fs::read_dir(pools).into_iter().flatten().flatten();
+    let mut found: Vec<(u64, u64)> = folders
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let size = name.to_str()?.strip_prefix("hugepages-")?.strip_suffix("kB")?.parse().ok()?;
+            let pages = ["nr_hugepages", "nr_overcommit_hugepages"]
+                .iter()
+                .filter_map(|file| fs::read_to_string(entry.path().join(file)).ok()?.trim_end().parse::<u64>().ok())
+                .sum();
+            (pages > 0).then_some((size, pages))
+        })
+        .collect();
+    found.sort_unstable();
+    found
 }
 
 fn governors(cpus: &Path) -> Vec<String> {
@@ -142,6 +169,11 @@ mod tests {
         };
         write("proc/sys/kernel/osrelease", "6.12.48\n");
         write("proc/sys/kernel/io_uring_disabled", "2\n");
+        write("proc/sys/net/core/bpf_jit_limit", "528482304\n");
+        write("sys/kernel/mm/ksm/run", "1\n");
+        write("sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "4\n");
+        write("sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages", "2\n");
+        write("sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages", "0\n");
         write("sys/devices/system/cpu/smt/active", "1\n");
         write("sys/devices/system/cpu/cpu0/cpufreq/scaling_governor", "powersave\n");
         write("sys/devices/system/cpu/cpu1/cpufreq/scaling_governor", "powersave\n");
@@ -153,6 +185,9 @@ mod tests {
             HostFacts {
                 release: "6.12.48".to_owned(),
                 io_uring_disabled: Some(2),
+                bpf_jit_limit: Some(528_482_304),
+                huge_page_pools: vec![(2_048, 6)],
+                ksm: Some(1),
                 smt: Some(true),
                 governors: vec!["powersave".to_owned()],
                 turbo: Some(true),

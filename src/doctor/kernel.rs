@@ -15,10 +15,26 @@ pub const USER_NAMESPACES: Check = check("kernel.user-namespaces", "user namespa
 pub const IO_URING: Check = check("kernel.io-uring", "io_uring is turned off");
 pub const BPF: Check = check("kernel.bpf", "bpf is for root only");
 pub const PTRACE: Check = check("kernel.ptrace", "processes can't trace each other at will");
+pub const FILTERS: Check = check("kernel.filters", "there is room for every sandbox's filters");
+pub const HUGE_PAGES: Check = check("kernel.huge-pages", "no memory is kept apart that no limit counts");
+pub const MERGING: Check = check("kernel.merging", "equal pages of different containers stay apart");
 pub const CORES: Check = check("kernel.core-dumps", "a crash starts no program of the host");
 pub const PROCESSOR: Check = check("kernel.processor", "the processor's known leaks are closed");
 
-pub const CHECKS: [Check; 9] = [VERSION, SAME, LANDLOCK, USER_NAMESPACES, IO_URING, BPF, PTRACE, CORES, PROCESSOR];
+pub const CHECKS: [Check; 12] = [
+    VERSION,
+    SAME,
+    LANDLOCK,
+    USER_NAMESPACES,
+    IO_URING,
+    BPF,
+    FILTERS,
+    HUGE_PAGES,
+    MERGING,
+    PTRACE,
+    CORES,
+    PROCESSOR,
+];
 
 /// The oldest series with long-term support (kernel.org/category/releases.html). The agent needs 5.9 (`close_range`), and
 /// reads what filters a process has, which 5.9 tells as well.
@@ -28,6 +44,10 @@ const OLDEST: (u32, u32) = (5, 10);
 const LANDLOCK_SIGNALS: u64 = 6;
 /// The ABI that lets files move between folders, below which the agent doesn't use it.
 const LANDLOCK_USABLE: u64 = 2;
+
+/// What filters have to have room for. The two of a sandbox have 477 instructions (read from the kernel, Linux 6.18 with runc
+/// 1.1), at up to 16 bytes each, so that this is enough for a thousand sandboxes and three times as much of others.
+const FILTERS_BYTES: u64 = 32 << 20;
 
 /// `engine_kernel` is what the engine says that it runs on, `landlock` the ABI that a sandbox saw.
 pub fn judge(facts: &HostFacts, engine_kernel: &str, landlock: Option<u64>) -> Vec<Finding> {
@@ -45,6 +65,9 @@ pub fn judge(facts: &HostFacts, engine_kernel: &str, landlock: Option<u64>) -> V
         user_namespaces(facts),
         io_uring(facts.io_uring_disabled),
         bpf(facts.bpf_disabled),
+        filters(facts.bpf_jit_limit),
+        huge_pages(&facts.huge_page_pools),
+        merging(facts.ksm),
         ptrace(facts.ptrace_scope),
         cores(facts.core_pattern.as_deref()),
         processor(&facts.vulnerabilities),
@@ -123,6 +146,43 @@ fn bpf(disabled: Option<u64>) -> Finding {
     }
 }
 
+fn filters(limit: Option<u64>) -> Finding {
+    match limit {
+        None => FILTERS.good("filters aren't compiled here"),
+        Some(bytes) if bytes < FILTERS_BYTES => FILTERS.warning(
+            format!("net.core.bpf_jit_limit = {bytes}"),
+            format!(
+                "the machine code of all sandboxes' filters, and of everybody else's, has to fit: at the limit no sandbox \
+                 starts. Set it to {FILTERS_BYTES} or more"
+            ),
+        ),
+        Some(bytes) => FILTERS.good(format!("net.core.bpf_jit_limit = {bytes}")),
+    }
+}
+
+fn huge_pages(pools: &[(u64, u64)]) -> Finding {
+    if pools.is_empty() {
+        return HUGE_PAGES.good("no pool of huge pages");
+    }
+    let named: Vec<String> = pools.iter().map(|(kib, pages)| format!("{pages} of {kib} KiB")).collect();
+    HUGE_PAGES.note(
+        named.join(", "),
+        "sandboxes refuse to map them. The limit of memory doesn't count them: where nothing else on this host needs the pool, \
+         set vm.nr_hugepages and vm.nr_overcommit_hugepages to 0 for a second wall",
+    )
+}
+
+fn merging(ksm: Option<u64>) -> Finding {
+    if ksm == Some(1) {
+        return MERGING.note(
+            "KSM runs",
+            "sandboxes refuse to ask for it. The time that a write takes tells whether somebody else has the same page: where \
+             no virtual machines need it, set /sys/kernel/mm/ksm/run to 2 for a second wall",
+        );
+    }
+    MERGING.good("KSM is off")
+}
+
 fn ptrace(scope: Option<u64>) -> Finding {
     match scope {
         Some(value @ 1..) => PTRACE.good(format!("kernel.yama.ptrace_scope = {value}")),
@@ -179,6 +239,8 @@ mod tests {
             user_namespaces: Some(127_435),
             io_uring_disabled: Some(2),
             bpf_disabled: Some(2),
+            bpf_jit_limit: Some(528_482_304),
+            ksm: Some(0),
             ptrace_scope: Some(1),
             core_pattern: Some("core".to_owned()),
             vulnerabilities: vec![
@@ -211,6 +273,9 @@ mod tests {
         is(|facts| facts.io_uring_disabled = Some(0), IO_URING, Verdict::Note);
         is(|facts| facts.io_uring_disabled = None, IO_URING, Verdict::Note);
         is(|facts| facts.bpf_disabled = Some(0), BPF, Verdict::Note);
+        is(|facts| facts.bpf_jit_limit = Some(1 << 20), FILTERS, Verdict::Warning);
+        is(|facts| facts.huge_page_pools = vec![(2_048, 512)], HUGE_PAGES, Verdict::Note);
+        is(|facts| facts.ksm = Some(1), MERGING, Verdict::Note);
         is(|facts| facts.ptrace_scope = None, PTRACE, Verdict::Note);
         is(
             |facts| facts.core_pattern = Some("|/usr/lib/systemd/systemd-coredump %P".to_owned()),

@@ -245,6 +245,7 @@ pub(crate) fn evidence(
         host_wait_us: allowance.counted_us(&ended.hindrance),
         memory_peak_bytes: ended.memory_peak_bytes,
         thrashed: ended.thrashed,
+        too_many_locks: ended.too_many_locks,
         oom_kills: ended.oom_kills,
         heap_exhausted: heap.exhausted(ending),
         stdout_total_bytes: ended.stdout_total_bytes,

@@ -47,6 +47,7 @@ impl Event {
                     out.u64(number);
                 }
                 out.flag(ended.thrashed);
+                out.flag(ended.too_many_locks);
                 for counter in ended.hindrance.counters() {
                     out.flag(counter.is_some());
                     out.u64(counter.unwrap_or(0));
@@ -107,6 +108,7 @@ impl Event {
                 killed_processes: input.u64()?,
                 full_places: input.u64()?,
                 thrashed: input.flag()?,
+                too_many_locks: input.flag()?,
                 hindrance: {
                     let mut counters = [None; 8];
                     for counter in &mut counters {

@@ -59,8 +59,8 @@ fn event() -> impl Strategy<Value = Event> {
         }),
         bytes().prop_map(Event::Stdout),
         bytes().prop_map(Event::Stderr),
-        (ending, any::<[u64; 9]>(), any::<bool>(), any::<[Option<u64>; 8]>()).prop_map(
-            |(ending, n, thrashed, counters)| Event::Ended(Ended {
+        (ending, any::<[u64; 9]>(), any::<[bool; 2]>(), any::<[Option<u64>; 8]>()).prop_map(
+            |(ending, n, [thrashed, too_many_locks], counters)| Event::Ended(Ended {
                 ending,
                 cpu_time_us: n[0],
                 wall_time_us: n[1],
@@ -72,6 +72,7 @@ fn event() -> impl Strategy<Value = Event> {
                 killed_processes: n[7],
                 full_places: n[8],
                 thrashed,
+                too_many_locks,
                 hindrance: Hindrance::of_counters(counters),
             })
         ),

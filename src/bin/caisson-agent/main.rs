@@ -21,6 +21,8 @@ mod archive;
 mod channel;
 mod child;
 mod confine;
+mod flight;
+mod locks;
 mod meter;
 mod oom;
 mod probe;
@@ -41,6 +43,8 @@ use caisson::protocol::{Event, Request, Restore, Stdin, VERSION, WORKSPACE};
 
 use crate::channel::Channel;
 use crate::confine::Confinement;
+use crate::flight::Flight;
+use crate::locks::Locks;
 use crate::meter::Meter;
 use crate::oom::OomScore;
 use crate::waits::{Distance, Processes};
@@ -93,6 +97,8 @@ impl<T> Attempt<T> for io::Result<T> {
 pub(crate) struct Agent {
     oom_score: OomScore,
     confinement: Confinement,
+    flight: Flight,
+    locks: Locks,
     meter: Meter,
     processes: Processes,
     /// Readable when a child has ended.
@@ -120,12 +126,15 @@ fn prepare() -> Result<Agent, Failure> {
     sys::forget_signals();
     // The program's files get the modes they were given, whatever the image's init would have set.
     sys::set_umask(0o022);
+    let ends = sys::watch_ends().attempt("watch for the end of children")?;
     Ok(Agent {
         oom_score,
         confinement: Confinement::prepare().attempt("prepare the program's confinement")?,
         meter: Meter::open().attempt("open the cgroup's accounts")?,
         processes: Processes::open().attempt("open the list of processes")?,
-        ends: sys::watch_ends().attempt("watch for the end of children")?,
+        flight: Flight::open(),
+        locks: Locks::open(&ends).attempt("open the list of locks")?,
+        ends,
         distance: Distance::new(),
         workspace: sys::open_directory(WORKSPACE).attempt("open the workspace")?,
         // A place that the container doesn't have needs no wiping.

@@ -9,6 +9,7 @@ use caisson::protocol::{Ended, Event, Hindrance, Request, Step, StepEnding, kind
 
 use crate::channel::{Channel, STDIN, STDOUT};
 use crate::child;
+use crate::locks::Found;
 use crate::streams::{Input, Output};
 use crate::thrash::Thrashing;
 use crate::waits::Waits;
@@ -58,6 +59,7 @@ pub(crate) fn run(
         waits: Waits::new(started),
         thrashing: Thrashing::new(before.memory_limit),
         thrashed: false,
+        locks: Found::Nothing,
         pid: child.pid,
         dead: Swept::default(),
         stdin: Input { pipe: child.stdin, waiting: Vec::new() },
@@ -74,10 +76,12 @@ pub(crate) fn run(
     }
     let (cpu_wait_us, file_wait_us) = (run.cpu_wait_us(), run.waits.file_wait_us());
     run.sweep().attempt("end a program's processes")?;
+    run.agent.flight.collect(Instant::now() + SWEEP).attempt("collect what lies in sockets")?;
     run.drain().attempt("read a program's last output")?;
 
     let (stdout_total, stderr_total) = (run.stdout.total, run.stderr.total);
     let (memory_seen, thrashed, swept) = (run.memory_seen, run.thrashed, run.dead);
+    let too_many_locks = run.locks == Found::TooMany;
     let meter = &agent.meter;
     let agent_cpu_us = sys::own_cpu_time_us().saturating_sub(before.own_cpu_time_us);
     let memory_peak = meter.memory_peak();
@@ -108,6 +112,7 @@ pub(crate) fn run(
         killed_processes: swept.killed,
         full_places: agent.full_places().attempt("look for room")?,
         thrashed,
+        too_many_locks,
         hindrance: Hindrance {
             involuntary_switches: Some(swept.involuntary_switches),
             cpu_wait_us: Some(cpu_wait_us),
@@ -151,6 +156,7 @@ struct Run<'a> {
     waits: Waits,
     thrashing: Thrashing,
     thrashed: bool,
+    locks: Found,
     pid: libc::pid_t,
     dead: Swept,
     stdin: Input,
@@ -200,6 +206,10 @@ impl Run<'_> {
         let cpu_time_us = self.cpu_time_us()?;
         let held_or_last = (!self.channel.is_idle(), is_due);
         self.waits.look(&self.agent.processes, now, cpu_time_us, due, held_or_last);
+        self.locks = self.agent.locks.look(now);
+        if self.locks != Found::Nothing {
+            return Ok(true);
+        }
         if self.thrashed || cpu_time_us > self.step.cpu_time_us {
             return Ok(true);
         }
@@ -322,10 +332,8 @@ impl Run<'_> {
         }
     }
 
-    /// Takes what is left in the pipes, within the limit. Nobody is alive to write more, but a pipe may still be held open:
-    /// by descriptors in the queues of sockets that lie in each other's, which the kernel collects some milliseconds later,
-    /// with whatever else lies there. It is waited for, so that the next program finds none of it; one that stays (gVisor
-    /// never collects them) means that the sandbox is used up.
+    /// Takes what is left in the pipes, within the limit. Nobody is alive to write more, and what lay in sockets is collected; a
+    /// pipe that somebody holds open all the same means that the sandbox is used up.
     fn drain(&mut self) -> io::Result<()> {
         let limit = self.step.output_bytes;
         loop {

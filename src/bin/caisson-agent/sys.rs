@@ -84,6 +84,40 @@ pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((owned(ends[0].into())?, owned(ends[1].into())?))
 }
 
+/// Two Unix sockets connected to each other, close-on-exec.
+pub(crate) fn socket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [-1; 2];
+    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+    // SAFETY: the array has room for two descriptors.
+    check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) }.into())?;
+    Ok((owned(ends[0].into())?, owned(ends[1].into())?))
+}
+
+/// Sends two descriptors through a socket, with one byte.
+pub(crate) fn send_descriptors(through: &OwnedFd, descriptors: [RawFd; 2]) -> io::Result<()> {
+    const BYTES: u32 = size_of::<[RawFd; 2]>() as u32;
+    let mut byte = 0_u8;
+    let mut data = libc::iovec { iov_base: (&raw mut byte).cast(), iov_len: 1 };
+    // Aligned as the header in it has to be, and at least CMSG_SPACE(8) long.
+    let mut control = [0_u64; 4];
+    // SAFETY: a `msghdr` of zeroes is a valid value; the pointers set are to live values that are as long as it says, so that
+    // the first header and its data are within `control`.
+    let sent = unsafe {
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &raw mut data;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = libc::CMSG_SPACE(BYTES) as _;
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(BYTES) as _;
+        std::ptr::copy_nonoverlapping(descriptors.as_ptr(), libc::CMSG_DATA(header).cast::<RawFd>(), 2);
+        libc::sendmsg(through.as_raw_fd(), &raw const message, libc::MSG_DONTWAIT)
+    };
+    check(sent as libc::c_long).map(drop)
+}
+
 /// Another descriptor of the same file, close-on-exec, numbered `lowest` or above.
 pub(crate) fn duplicate_above(fd: &OwnedFd, lowest: RawFd) -> io::Result<OwnedFd> {
     // SAFETY: fcntl with integer arguments.

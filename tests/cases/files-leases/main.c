@@ -1,5 +1,5 @@
 // Tries: to make whoever opens or removes its files wait: leases, locks, and watches on them, held by daemons.
-// Stopped by: the daemons are dead before anything is opened.
+// Stopped by: leases are refused, and the daemons are dead before anything is opened.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>

@@ -98,6 +98,10 @@ const AGAINST_PID_1: &[Denial] = &[
     (libc::SYS_ioctl, &[(1, When::Is, SIOCSPGRP)]),
 ];
 
+/// What counts against a bound that the whole host has, and is charged to nobody: the machine code of filters. The agent's
+/// own is the last one in a sandbox. The profile can't refuse this, since the agent needs it once.
+const AGAINST_THE_HOST: &[Denial] = &[(libc::SYS_prctl, &[(0, When::Is, libc::PR_SET_SECCOMP as u32)])];
+
 /// Where signals to PID 1 arrive, those to everybody do, too. A filter with this can't be on PID 1 itself, which ends all
 /// others in this way.
 const TO_EVERYBODY: Denial = (libc::SYS_kill, &[(0, When::Is, EVERYBODY)]);
@@ -110,7 +114,7 @@ pub(super) fn program(is_profiled: bool) -> Vec<libc::sock_filter> {
     // The x32 ABI shares the architecture's name and has a bit of its own in the number.
     #[cfg(target_arch = "x86_64")]
     program.extend([jump(AT_LEAST, 0x4000_0000, 0, 1), ret(libc::SECCOMP_RET_KILL_PROCESS)]);
-    for (number, conditions) in AGAINST_PID_1 {
+    for (number, conditions) in AGAINST_PID_1.iter().chain(AGAINST_THE_HOST) {
         program.extend(denial(*number, conditions));
     }
     if !is_profiled {

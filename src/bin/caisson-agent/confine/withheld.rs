@@ -22,6 +22,7 @@ pub(super) const WITHHELD: &[libc::c_long] = &[
     libc::SYS_add_key,
     libc::SYS_keyctl,
     libc::SYS_request_key,
+    libc::SYS_seccomp,
     libc::SYS_bpf,
     libc::SYS_perf_event_open,
     libc::SYS_userfaultfd,
@@ -116,11 +117,23 @@ pub(super) const WITHHELD: &[libc::c_long] = &[
 /// CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET} (linux/sched.h).
 const NAMESPACES: u32 = 0x7e02_0000;
 
+/// PR_SET_MEMORY_MERGE (linux/prctl.h).
+const MEMORY_MERGE: u32 = 67;
+
 /// Calls refused for what one argument is.
 pub(super) const WITHHELD_WITH: &[Denial] = &[
     (libc::SYS_clone, &[(0, When::HasAny, NAMESPACES)]),
     (libc::SYS_socket, &[(0, When::IsNot, libc::AF_UNIX as u32)]),
     (libc::SYS_socketpair, &[(0, When::IsNot, libc::AF_UNIX as u32)]),
+    // Under gVisor they do nothing; under a runtime that leaves the profile out they are the host's.
+    (libc::SYS_setsockopt, &[(2, When::Is, libc::SO_ATTACH_FILTER as u32)]),
+    (libc::SYS_setsockopt, &[(2, When::Is, libc::SO_ATTACH_BPF as u32)]),
+    (libc::SYS_setsockopt, &[(2, When::Is, libc::SO_ATTACH_REUSEPORT_CBPF as u32)]),
+    (libc::SYS_setsockopt, &[(2, When::Is, libc::SO_ATTACH_REUSEPORT_EBPF as u32)]),
+    (libc::SYS_mmap, &[(3, When::HasAny, libc::MAP_HUGETLB as u32)]),
+    (libc::SYS_memfd_create, &[(1, When::HasAny, libc::MFD_HUGETLB)]),
+    (libc::SYS_madvise, &[(2, When::Is, libc::MADV_MERGEABLE as u32)]),
+    (libc::SYS_prctl, &[(0, When::Is, MEMORY_MERGE)]),
     // PER_LINUX, and the value that only asks.
     (libc::SYS_personality, &[(0, When::IsNot, 0), (0, When::IsNot, u32::MAX)]),
     // gVisor lets anybody make device files.

@@ -21,6 +21,16 @@ const LOG_SIZE: usize = 10;
 /// UFFD_USER_MODE_ONLY, linux/userfaultfd.h: without it the call asks for a capability first.
 const USER_MODE_ONLY: usize = 1;
 
+/// SECCOMP_SET_MODE_FILTER, linux/seccomp.h.
+const FILTER_MODE: usize = 1;
+
+const HUGE_PAGES: usize = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_HUGETLB) as usize;
+/// PR_SET_MEMORY_MERGE, linux/prctl.h; with 0 it turns off what is off.
+const MEMORY_MERGE: usize = 67;
+
+/// The same number on every processor (asm-generic/unistd.h); libc doesn't have it for all.
+const CACHESTAT: libc::c_long = 451;
+
 /// What makes or enters namespaces and mounts.
 const NAMESPACES: &[(&str, libc::c_long, [usize; 6])] = &[
     ("unshare", libc::SYS_unshare, [NEW_USER, 0, 0, 0, 0, 0]),
@@ -56,6 +66,9 @@ const CALLS: &[(&str, libc::c_long, [usize; 6])] = &[
     ("add_key", libc::SYS_add_key, [0; 6]),
     ("keyctl", libc::SYS_keyctl, [0, SESSION_KEYRING, 0, 0, 0, 0]),
     ("request_key", libc::SYS_request_key, [0; 6]),
+    ("seccomp", libc::SYS_seccomp, [FILTER_MODE, 0, 0, 0, 0, 0]),
+    ("prctl-seccomp", libc::SYS_prctl, [libc::PR_SET_SECCOMP as usize, libc::SECCOMP_MODE_FILTER as usize, 0, 0, 0, 0]),
+    ("socket-filter", libc::SYS_setsockopt, [BAD, libc::SOL_SOCKET as usize, libc::SO_ATTACH_FILTER as usize, 0, 0, 0]),
     ("bpf", libc::SYS_bpf, [0; 6]),
     ("perf_event_open", libc::SYS_perf_event_open, [0, 0, BAD, BAD, 0, 0]),
     ("userfaultfd", libc::SYS_userfaultfd, [USER_MODE_ONLY, 0, 0, 0, 0, 0]),
@@ -71,6 +84,11 @@ const CALLS: &[(&str, libc::c_long, [usize; 6])] = &[
     ("get_mempolicy", libc::SYS_get_mempolicy, [0; 6]),
     ("migrate_pages", libc::SYS_migrate_pages, [BAD, 0, 0, 0, 0, 0]),
     ("move_pages", libc::SYS_move_pages, [0; 6]),
+    ("huge-pages", libc::SYS_mmap, [0, 2 << 20, 0, HUGE_PAGES, BAD, 0]),
+    ("huge-file", libc::SYS_memfd_create, [0, libc::MFD_HUGETLB as usize, 0, 0, 0, 0]),
+    ("merge-pages", libc::SYS_madvise, [0, 0, libc::MADV_MERGEABLE as usize, 0, 0, 0]),
+    ("merge-memory", libc::SYS_prctl, [MEMORY_MERGE, 0, 0, 0, 0, 0]),
+    ("cachestat", CACHESTAT, [BAD, 0, 0, 0, 0, 0]),
     ("fanotify_init", libc::SYS_fanotify_init, [REPORT_FID, 0, 0, 0, 0, 0]),
     ("syslog", libc::SYS_syslog, [LOG_SIZE, 0, 0, 0, 0, 0]),
     ("quotactl", libc::SYS_quotactl, [BAD, 0, 0, 0, 0, 0]),
