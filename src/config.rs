@@ -142,6 +142,8 @@ pub struct InstanceConfig {
     pub scale_in_protection: bool,
     /// The least time between two changes of that protection, in seconds (1 to 3 600).
     pub protection_interval_s: u64,
+    /// How long this host alone can't run jobs until Auto Scaling is told, in seconds (0 to 86 400); 0: never.
+    pub unhealthy_after_s: u64,
 }
 
 /// Whether something is used.

@@ -3,6 +3,7 @@
 //! ```text
 //! Instance::watch ─┬─ look: metadata every few seconds ─► Shutdown::drain
 //!                  ├─ (protect) protection: busy? ─► SetInstanceProtection
+//!                  ├─ (replace_when_sick) sickness: can't this host run jobs? ─► SetInstanceHealth
 //!                  └─ lifecycle, once the instance is to end: heartbeats
 //! Instance::leave ─── unprotect, or complete the lifecycle action
 //! ```
@@ -16,6 +17,7 @@ mod metadata;
 mod notice;
 mod platform;
 mod protection;
+mod sickness;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +28,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::health::Health;
 use crate::retry::Retry;
 use crate::shutdown::Shutdown;
 use group::{Group, Hook};
@@ -51,6 +54,8 @@ pub struct Settings {
     pub hook: Option<String>,
     /// The least time between two changes of the protection from scale-in; `None`: it is left alone.
     pub protection_interval: Option<Duration>,
+    /// How long this host alone can't run jobs until Auto Scaling is told; `None`: never.
+    pub unhealthy_after: Option<Duration>,
 }
 
 /// Waits between tries to learn what group the instance belongs to.
@@ -68,6 +73,7 @@ pub struct Instance {
     protection: Option<JoinHandle<bool>>,
     /// Ends with what there is to complete.
     termination: JoinHandle<Option<(Group, Hook)>>,
+    sickness: Option<AbortOnDropHandle<()>>,
     _look: AbortOnDropHandle<()>,
 }
 
@@ -102,7 +108,7 @@ impl Instance {
         });
         let look = AbortOnDropHandle::new(tokio::spawn(shared.clone().look()));
         let termination = tokio::spawn(shared.clone().await_termination());
-        Some(Instance { shared, protection: None, termination, _look: look })
+        Some(Instance { shared, protection: None, termination, sickness: None, _look: look })
     }
 
     /// From now on the instance is protected from scale-in while `is_busy`, where the settings want that.
@@ -116,10 +122,19 @@ impl Instance {
         }));
     }
 
+    /// From now on Auto Scaling is told when this host hasn't been able to run jobs for so long as the settings say.
+    pub fn replace_when_sick(&mut self, health: Health) {
+        let Some(after) = self.shared.settings.unhealthy_after else { return };
+        let shared = self.shared.clone();
+        self.sickness = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            sickness::watch(&shared, &health, after).await;
+        })));
+    }
+
     /// The jobs are done: takes the protection away, and lets Auto Scaling end the instance if it wants to. A moment where
     /// all is well, two minutes where Auto Scaling doesn't answer.
     pub async fn leave(self) {
-        let Instance { shared, protection, termination, _look } = self;
+        let Instance { shared, protection, termination, sickness: _, _look } = self;
         shared.leaving.cancel();
         let is_protected = match protection {
             Some(keeping) => matches!(timeout(LEAVE, keeping).await, Ok(Ok(true))),
@@ -248,6 +263,7 @@ impl Settings {
             group: None,
             hook: None,
             protection_interval: None,
+            unhealthy_after: None,
         }
     }
 }

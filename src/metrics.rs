@@ -6,6 +6,7 @@
 
 pub mod cloudwatch;
 mod labels;
+mod load;
 mod process;
 mod set;
 mod table;
@@ -68,6 +69,7 @@ pub fn polled() {
 pub fn capacity(slots: usize, memory_bytes: u64) {
     all().set(Metric::Slots, slots as f64);
     all().set(Metric::MemoryBudget, memory_bytes as f64);
+    all().load.has_slots(slots);
     all().move_by(Metric::SlotsBusy, 0.0);
     all().move_by(Metric::MemoryBusy, 0.0);
 }
@@ -79,6 +81,7 @@ pub struct Occupied(u64);
 /// A slot with this much memory is in use from now on.
 pub fn occupied(memory_bytes: u64) -> Occupied {
     all().move_by(Metric::SlotsBusy, 1.0);
+    all().load.busy(1.0);
     all().move_by(Metric::MemoryBusy, memory_bytes as f64);
     Occupied(memory_bytes)
 }
@@ -86,8 +89,14 @@ pub fn occupied(memory_bytes: u64) -> Occupied {
 impl Drop for Occupied {
     fn drop(&mut self) {
         all().move_by(Metric::SlotsBusy, -1.0);
+        all().load.busy(-1.0);
         all().move_by(Metric::MemoryBusy, -(self.0 as f64));
     }
+}
+
+/// Whether something keeps this worker from taking jobs; `None` while it starts or stops.
+pub fn held_up(is_held_up: Option<bool>) {
+    all().load.is_held_up(is_held_up);
 }
 
 /// How many containers wait for a job.

@@ -24,6 +24,7 @@ mod service;
 
 pub use outcome::{Outcome, Requests};
 pub use plot::plot;
+pub use policy::{Datapoint, load};
 pub use run::simulate;
 pub use scenario::{SETTINGS, Scenario, Setting, Shape};
 pub use service::{Samples, samples};

@@ -161,7 +161,8 @@ fn dashboards_and_alerts_name_only_metrics_that_there_are() {
     let template = read("deploy/caisson.yaml");
     for name in [
         "leases_lost_total",
-        "breaker_open",
+        "held_up",
+        "utilisation",
         "slots",
         "slots_busy",
         "slots_warm",

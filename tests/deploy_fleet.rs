@@ -10,8 +10,10 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use caisson::simulate::{Datapoint, load};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use support::health::{LISTEN, metrics};
 use support::jobs::bash;
 use support::queue::{EMPTY, Queue, client};
 use support::worker::Worker;
@@ -122,12 +124,22 @@ impl Fleet {
         }
         for _ in self.running.len() + self.starting.len()..desired {
             let (incoming, outgoing) = (self.incoming.clone(), self.outgoing.clone());
-            self.starting.spawn_local(async move { Worker::start(&incoming, &outgoing, "worker.slots = 1").await });
+            let more = format!("worker.slots = 1\n{LISTEN}");
+            self.starting.spawn_local(async move { Worker::start(&incoming, &outgoing, &more).await });
         }
         while self.running.len() > desired {
             let worker = self.running.remove(0);
             self.stopping.spawn_local(worker.stop());
         }
+    }
+
+    /// The mean of what those at work say of themselves, as CloudWatch would have it; `None` while nobody says anything.
+    async fn mean(&self, metric: &str) -> Option<f64> {
+        let mut said = Vec::new();
+        for worker in &self.running {
+            said.extend(metrics(worker).await.value(metric, &[]));
+        }
+        (!said.is_empty()).then(|| said.iter().sum::<f64>() / said.len() as f64)
     }
 
     async fn end(mut self) {
@@ -186,9 +198,15 @@ async fn follow() {
         fleet.become_of(desired).await;
         let counts = incoming.counts().await;
         let running = fleet.running.len();
-        // The template's expression: no instance counts as one, and each has one slot here.
-        let called_for = counts.in_flight as f64 + counts.visible as f64 / policy.backlog_per_slot;
-        let load = called_for / running.max(1) as f64;
+        let datapoint = Datapoint {
+            waiting: counts.visible as f64,
+            in_flight: counts.in_flight as f64,
+            in_service: running as f64,
+            utilisation: fleet.mean("caisson_utilisation").await,
+            held_up: fleet.mean("caisson_held_up").await,
+        };
+        // The template's rule, as tests/deploy/load.json says it. Each worker has one slot here.
+        let load = load(&datapoint, 1.0, policy.backlog_per_slot, policy.target);
         let sample = Sample {
             seconds: begin.elapsed().as_secs_f64(),
             waiting: counts.visible,

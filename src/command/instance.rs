@@ -22,5 +22,6 @@ pub(super) fn settings(config: &Config) -> Settings {
         group: instance.auto_scaling_group.clone(),
         hook: instance.lifecycle_hook.clone(),
         protection_interval: instance.scale_in_protection.then(|| seconds(instance.protection_interval_s)),
+        unhealthy_after: (instance.unhealthy_after_s > 0).then(|| seconds(instance.unhealthy_after_s)),
     }
 }

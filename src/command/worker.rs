@@ -9,13 +9,15 @@ use super::instance;
 use super::local::{self, Local};
 use super::{BAD_CONFIGURATION, failed};
 use crate::config::{Config, Incoming};
-use crate::health::{self, Health};
+use crate::health::manager::Manager;
+use crate::health::{self, Condition, Health};
 use crate::instance::Instance;
 use crate::metrics;
 use crate::metrics::cloudwatch::Exporter;
 use crate::pipeline::Pipeline;
 use crate::queue::sources::Source;
-use crate::queue::{ANSWER, Attributes, Duties, Inbox, Outbox, Sqs};
+use crate::queue::{ANSWER, Attributes, Duties, Inbox, Outbox, QueueError, Sqs};
+use crate::retry::Retry;
 use crate::shutdown::Shutdown;
 use crate::telemetry;
 use crate::worker::Worker;
@@ -23,6 +25,13 @@ use crate::worker::Worker;
 /// Beside the longest that one answer may take: enough for one that is lost, and the long poll that follows it, on a busy
 /// host. Past it the worker isn't alive.
 const MARGIN: Duration = Duration::from_secs(30);
+
+/// Between two tries to reach a queue at the start.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// SQS's words for a queue that doesn't exist, by its two protocols.
+const ABSENT: [&str; 2] = ["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist"];
 
 /// For the last line of metrics.
 const LAST_LINE: Duration = Duration::from_secs(5);
@@ -66,18 +75,28 @@ pub(super) async fn run(config: &Config) -> ExitCode {
 async fn work(config: &Config, id: String, named: &[Incoming], outgoing: &str, shutdown: &Shutdown) -> ExitCode {
     // Begun now, so that an end that was announced before we came is known before the first message is taken.
     let mut instance = Instance::watch(instance::settings(config), shutdown.clone());
+    let health = match listen(config, Duration::from_secs(config.queue.wait_time_s)) {
+        Ok(health) => health,
+        Err(error) => return failed(&error),
+    };
+    match Manager::find(|name| std::env::var_os(name)) {
+        Ok(None) => {}
+        Ok(Some(manager)) => drop(tokio::spawn(manager.tell(health.clone(), shutdown.intake.clone()))),
+        Err(error) => tracing::warn!(%error, "NOTIFY_SOCKET: the service manager can't be told how the worker is"),
+    }
     let started = tokio::select! {
         biased;
-        started = start(config, id, named, outgoing) => started,
+        started = start(config, id, named, outgoing, &health) => started,
         () = shutdown.intake.cancelled() => return ExitCode::SUCCESS,
     };
-    let Started { pipeline, sources, outbox, health } = match started {
+    let Started { pipeline, sources, outbox } = match started {
         Ok(started) => started,
         Err(error) => return failed(&error),
     };
     if let Some(instance) = &mut instance {
         let sources = sources.clone();
         instance.protect(move || sources.iter().any(|source| source.inbox.holds_any()));
+        instance.replace_when_sick(health.clone());
     }
     let stopped = CancellationToken::new();
     let exporter = config.metrics.cloudwatch.then(|| {
@@ -101,17 +120,22 @@ struct Started {
     pipeline: Pipeline,
     sources: Vec<Source>,
     outbox: Outbox,
-    health: Health,
 }
 
-async fn start(config: &Config, id: String, named: &[Incoming], outgoing: &str) -> Result<Started, String> {
-    let health = listen(config, Duration::from_secs(config.queue.wait_time_s))?;
+async fn start(
+    config: &Config,
+    id: String,
+    named: &[Incoming],
+    outgoing: &str,
+    health: &Health,
+) -> Result<Started, String> {
     let client = Sqs::open(outgoing).await;
-    let outgoing_attributes =
-        client.attributes().await.map_err(|error| format!("the outgoing queue {}: {error}", client.url()))?;
+    let outgoing_attributes = reached(health, Condition::Outgoing, client.url(), async || client.attributes().await)
+        .await
+        .map_err(|error| format!("the outgoing queue {}: {error}", client.url()))?;
     let mut sources = Vec::new();
     for incoming in named {
-        let source = source(config, incoming, client.sibling(&incoming.url), &outgoing_attributes).await;
+        let source = source(config, incoming, client.sibling(&incoming.url), &outgoing_attributes, health).await;
         sources.push(source.map_err(|error| format!("the incoming queue {}: {error}", incoming.url))?);
     }
     let local = Local { id: Some(id), many: true, ..Local::default() };
@@ -127,7 +151,32 @@ async fn start(config: &Config, id: String, named: &[Incoming], outgoing: &str) 
         "working"
     );
     let outbox = Outbox::start(client, outgoing_attributes.maximum_message_bytes);
-    Ok(Started { pipeline, sources, outbox, health })
+    Ok(Started { pipeline, sources, outbox })
+}
+
+/// What a queue says of itself, asked for until it says something. A worker that ended because of an outage would have its service
+/// manager start it again and again, and in the end its instance replaced, for nothing. That there is no such queue is an end.
+async fn reached<T>(
+    health: &Health,
+    condition: Condition,
+    queue: &str,
+    ask: impl AsyncFn() -> Result<T, QueueError>,
+) -> Result<T, QueueError> {
+    let mut retry = Retry::new(FIRST_WAIT, LONGEST_WAIT);
+    loop {
+        match ask().await {
+            Err(error) if !error.code.as_deref().is_some_and(|code| ABSENT.contains(&code)) => {
+                let wait = retry.next_wait();
+                health.set(condition, false, &error.to_string());
+                tracing::error!(queue, %error, code = error.code, wait_ms = wait.as_millis(), "the worker waits for a queue before it starts");
+                tokio::time::sleep(wait).await;
+            }
+            outcome => {
+                health.set(condition, true, "");
+                return outcome;
+            }
+        }
+    }
 }
 
 /// An incoming queue with its heartbeat and its dead letters, or why it can't be one.
@@ -136,6 +185,7 @@ async fn source(
     incoming: &Incoming,
     queue: Sqs,
     outgoing: &Attributes,
+    health: &Health,
 ) -> Result<Source, Box<dyn std::error::Error>> {
     let visibility = Duration::from_secs(config.queue.visibility_timeout_s);
     let wait = Duration::from_secs(config.queue.wait_time_s);
@@ -144,7 +194,7 @@ async fn source(
         answers: config.queue.answer_dead_letters,
         outgoing_arn: outgoing.arn.clone(),
     });
-    let attributes = inbox.look_again().await?;
+    let attributes = reached(health, Condition::Queue, inbox.url(), async || inbox.look_again().await).await?;
     if attributes.arn.is_some() && attributes.arn == outgoing.arn {
         // Under another URL, or the configuration's own check would have found it.
         return Err("it is the outgoing queue too; results would be taken for jobs, so name another queue".into());

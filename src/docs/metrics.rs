@@ -15,7 +15,7 @@ With [`http.listen`](configuration.md) a worker answers three paths, without enc
 | --- | --- |
 | `/metrics` | All metrics, in the Prometheus text format, or in OpenMetrics for whoever asks for that. |
 | `/healthz` | 200 while the worker does its work, else 503 with what is wrong. It fails when the incoming queue has not answered for the long poll's length and 40 s more, while there was reason to ask it; or when the process gets to nothing any more. Restart such a worker. |
-| `/readyz` | 200 while the worker takes jobs, else 503. Either way each condition with whether it holds, since when, and why not: `intake` (it has started and doesn't stop), `engine`, `disk`, `queue`. |
+| `/readyz` | 200 while the worker takes jobs, else 503. Either way each condition with whether it holds, since when, and why not: `intake` (it has started and doesn't stop), `engine`, `images`, `disk`, `queue`, `outgoing`, `deletions`, `store`. |
 
 A worker that drains, or whose engine fails, is not ready but alive: let it be. Only GET and HEAD are answered, one request
 a connection and sixteen connections at a time; the others are closed. It all runs on a thread of its own, so that it
@@ -35,7 +35,7 @@ CloudWatch's embedded metric format: where stdout goes to CloudWatch Logs, the m
 namespace of `metrics.cloudwatch_namespace`. Such a line has
 
 - for a counter, how much it grew since the last line, so `Sum` is the fleet's;
-- for a gauge, what it is, so `Sum` or `Maximum` over a minute is the fleet's;
+- for a gauge, what it is, so `Sum`, `Maximum` or, for a share, `Average` over a minute is the fleet's;
 - for a histogram, the last hundred measurements at most, so percentiles work.
 
 The names are those of the table without `caisson_`. Where there is a label, each of its values has a metric of its own,
@@ -48,7 +48,8 @@ stands in its field `worker`, for queries over the log.
 | --- | --- |
 | Jobs a second | `sum(rate(caisson_jobs_total[5m]))` |
 | How long do jobs wait? | `histogram_quantile(0.95, sum by (le) (rate(caisson_job_stage_seconds_bucket{stage="queue"}[5m])))` |
-| How busy is the fleet? | `sum(caisson_slots_busy) / sum(caisson_slots)` |
+| How busy is the fleet? | `avg(caisson_utilisation)` |
+| What of it can't take jobs? | `avg(caisson_held_up)` |
 | Requests to the queues a job | `sum(rate(caisson_queue_requests_total[1h])) / sum(rate(caisson_jobs_total[1h]))` |
 | Do we fail? | `sum by (reason) (rate(caisson_jobs_given_back_total{reason!="stopping"}[5m]))` |
 

@@ -148,6 +148,21 @@ impl Group {
             .map(drop)
             .map_err(|error| failed("change the protection from scale-in", &error))
     }
+    /// Says that the instance is unhealthy, so that the group replaces it.
+    ///
+    /// # Errors
+    /// When Auto Scaling refuses or can't be asked.
+    pub(super) async fn is_unhealthy(&self) -> Result<(), GroupError> {
+        self.client
+            .set_instance_health()
+            .instance_id(&self.instance)
+            .health_status("Unhealthy")
+            .should_respect_grace_period(true)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| failed("say that the instance is unhealthy", &error))
+    }
 }
 
 fn is_terminating(hook: &LifecycleHook) -> bool {

@@ -11,6 +11,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use super::load::Load;
 use super::table::{Kind, Label, Metric, Row, TABLE};
 
 /// Of a histogram's measurements since they were last fetched, how many are kept one by one: as many as one metric of
@@ -27,6 +28,7 @@ pub struct Metrics {
     values: Arc<Values>,
     registry: Registry,
     last_poll: Mutex<Option<Instant>>,
+    pub(super) load: Load,
 }
 
 /// By metric, then by the label's value.
@@ -55,7 +57,7 @@ impl Default for Metrics {
         let values = Arc::new(Values(TABLE.iter().map(|row| Mutex::new(at_start(row))).collect()));
         let mut registry = Registry::default();
         registry.register_collector(Box::new(values.clone()));
-        Metrics { values, registry, last_poll: Mutex::default() }
+        Metrics { values, registry, last_poll: Mutex::default(), load: Load::default() }
     }
 }
 
@@ -138,6 +140,13 @@ impl Metrics {
         let last_poll = *self.last_poll.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(last_poll) = last_poll {
             self.set(Metric::PollAge, last_poll.elapsed().as_secs_f64());
+        }
+        match self.load.shares(Instant::now()) {
+            Some(shares) => {
+                self.set(Metric::Utilisation, shares.used);
+                self.set(Metric::HeldUp, shares.held_up);
+            }
+            None => [Metric::Utilisation, Metric::HeldUp].iter().for_each(|metric| self.values.lock(*metric).clear()),
         }
         self.set_by(Metric::Build, env!("CARGO_PKG_VERSION"), 1.0);
         let process = super::process::look();

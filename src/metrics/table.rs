@@ -15,6 +15,8 @@ pub enum Metric {
     Slots,
     SlotsBusy,
     SlotsWarm,
+    Utilisation,
+    HeldUp,
     MemoryBudget,
     MemoryBusy,
     ColdStarts,
@@ -140,7 +142,7 @@ const fn by(row: Row, name: &'static str, values: fn() -> Vec<&'static str>) -> 
 use Kind::{Counter, Gauge, Histogram};
 use Unit::{Bytes, Count, Seconds};
 
-pub const TABLE: [Row; 35] = [
+pub const TABLE: [Row; 37] = [
     by(
         row(
             Metric::Jobs,
@@ -217,6 +219,25 @@ pub const TABLE: [Row; 35] = [
         Count,
         "Containers made ahead of need that wait for a job.",
         "0 for long while jobs come: the pool can't keep up, and jobs wait for their containers.",
+    ),
+    row(
+        Metric::Utilisation,
+        "caisson_utilisation",
+        Gauge,
+        Count,
+        "The share of this worker's slots that jobs used over the last minute, from 0 to 1. Time in which it was held up counts as \
+         unused; there is none before it takes jobs and while it drains.",
+        "The fleet is scaled by its mean: near 1 for long, with messages waiting, it needs more instances.",
+    ),
+    row(
+        Metric::HeldUp,
+        "caisson_held_up",
+        Gauge,
+        Count,
+        "The share of the last minute in which something kept this worker from taking jobs, from 0 to 1. There is none before it takes \
+         jobs and while it drains.",
+        "`/readyz` and `systemctl status caisson` say what it is. On one host: its engine, images or disk. On all: a queue, S3, or what \
+         they are configured with.",
     ),
     row(
         Metric::MemoryBudget,
@@ -356,7 +377,7 @@ pub const TABLE: [Row; 35] = [
         Gauge,
         Count,
         "1 while no jobs are taken because the engine failed several times in a row, else 0.",
-        "It closes by itself once the engine works. For longer than some minutes: replace the host.",
+        "It closes by itself once the engine works. `caisson_held_up` tells of this and of every other reason.",
     ),
     row(
         Metric::BreakerOpenings,

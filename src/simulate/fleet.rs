@@ -49,6 +49,10 @@ pub(super) struct Instance {
     /// Slots that have a job or are being cleared.
     pub(super) occupied: u32,
     pub(super) running: Vec<Running>,
+    /// Jobs that are done and whose results can't be published. While there are any it takes nothing in.
+    pub(super) unpublished: Vec<Running>,
+    /// How many of its jobs are counted as running, and whether it is counted as held up.
+    counted: (usize, bool),
     /// What was set off before the last crash has another number and is void.
     pub(super) life: u32,
     /// Where it is in the list of those with free slots.
@@ -67,12 +71,15 @@ pub(super) struct Fleet {
     pub(super) working: usize,
     pub(super) on_demand: usize,
     pub(super) spot: usize,
+    /// Jobs that run where workers work and aren't held up, and how many are: what workers say of themselves.
+    pub(super) used: usize,
+    pub(super) held_up: usize,
 }
 
 impl Fleet {
     pub(super) fn new(slots: u32) -> Fleet {
         let (instances, free) = (Vec::new(), Vec::new());
-        Fleet { slots, instances, free, booting: 0, in_service: 0, working: 0, on_demand: 0, spot: 0 }
+        Fleet { slots, instances, free, booting: 0, in_service: 0, working: 0, on_demand: 0, spot: 0, used: 0, held_up: 0 }
     }
 
     pub(super) fn launch(&mut self, is_spot: bool) -> usize {
@@ -82,6 +89,8 @@ impl Fleet {
             in_service_since: 0,
             occupied: 0,
             running: Vec::new(),
+            unpublished: Vec::new(),
+            counted: (0, false),
             life: 0,
             place: None,
         });
@@ -112,10 +121,16 @@ impl Fleet {
         self.list(at);
     }
 
-    /// Brings the list of those with free slots up to date. O(1).
+    /// Brings the list of those with free slots up to date, and what is counted of them. O(1).
     pub(super) fn list(&mut self, at: usize) {
-        let instance = &self.instances[at];
-        let is_free = instance.state == State::Working && instance.occupied < self.slots;
+        let instance = &mut self.instances[at];
+        let is_held_up = instance.state == State::Working && !instance.unpublished.is_empty();
+        let is_able = instance.state == State::Working && !is_held_up;
+        let counted = (if is_able { instance.running.len() } else { 0 }, is_held_up);
+        let (used, was_held_up) = std::mem::replace(&mut instance.counted, counted);
+        self.used = self.used + counted.0 - used;
+        self.held_up = self.held_up + usize::from(is_held_up) - usize::from(was_held_up);
+        let is_free = is_able && instance.occupied < self.slots;
         match (is_free, instance.place) {
             (true, None) => {
                 self.instances[at].place = Some(self.free.len());

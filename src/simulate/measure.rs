@@ -102,8 +102,11 @@ pub(super) struct Areas {
     pub(super) polling: f64,
     /// Messages that wait, and messages that are in flight.
     pub(super) waiting: f64,
-    pub(super) working: f64,
+    pub(super) in_flight: f64,
     pub(super) in_service: f64,
+    /// What workers say of themselves: slots in use, and workers that are held up.
+    pub(super) used: f64,
+    pub(super) held_up: f64,
 }
 
 impl Areas {
@@ -119,8 +122,10 @@ impl Areas {
         self.on_demand += passed * fleet.on_demand as f64;
         self.spot += passed * fleet.spot as f64;
         self.waiting += passed * visible as f64;
-        self.working += passed * in_flight as f64;
+        self.in_flight += passed * in_flight as f64;
         self.in_service += passed * fleet.in_service as f64;
+        self.used += passed * fleet.used as f64;
+        self.held_up += passed * fleet.held_up as f64;
         if visible == 0 {
             self.polling += passed * fleet.with_free_slots() as f64;
         }

@@ -26,6 +26,8 @@ enum Event {
     Crash { at: usize },
     Back { at: usize, life: u32 },
     Reappears(Message),
+    OutageBegins,
+    OutageEnds,
     PeriodEnds,
     DatapointIsThere,
     Launch,
@@ -78,6 +80,8 @@ pub(super) struct World<'a> {
     pub(super) timeline: Timeline,
     pub(super) counts: Counts,
     limited_since: Option<Time>,
+    /// The outgoing queue is away.
+    is_out: bool,
 }
 
 /// Plays a scenario to its end: all jobs answered and its time over.
@@ -115,6 +119,7 @@ impl<'a> World<'a> {
             timeline: Timeline::new(time(scenario.duration_s)),
             counts: Counts::default(),
             limited_since: None,
+            is_out: false,
         }
     }
 
@@ -125,6 +130,10 @@ impl<'a> World<'a> {
         }
         self.after(time(self.scenario.period_s), Event::PeriodEnds);
         self.after(0, Event::Sample);
+        if self.scenario.outage_s > 0.0 {
+            self.after(time(self.scenario.outage_at_s), Event::OutageBegins);
+            self.after(time(self.scenario.outage_at_s + self.scenario.outage_s), Event::OutageEnds);
+        }
         let duration = time(self.scenario.duration_s);
         loop {
             let arrival = self.arrivals.peek().map(time);
@@ -189,6 +198,8 @@ impl<'a> World<'a> {
                 self.again(message);
                 self.dispatch();
             }
+            Event::OutageBegins => self.is_out = true,
+            Event::OutageEnds => self.outage_ends(),
             Event::PeriodEnds => self.period_ends(),
             Event::DatapointIsThere => self.decide(),
             Event::Launch => {
@@ -244,11 +255,12 @@ impl<'a> World<'a> {
         let ended = instance.running.swap_remove(index);
         let life = instance.life;
         self.running -= 1;
-        self.in_flight -= 1;
-        self.counts.answered += 1;
-        self.counts.last_answer = self.now;
-        self.counts.renewals += self.renewals(ended);
-        self.waits.add(seconds(ended.since - ended.message.sent));
+        if self.is_out {
+            self.fleet.instances[at].unpublished.push(ended);
+        } else {
+            self.answer(ended);
+        }
+        self.fleet.list(at);
         match time(self.scenario.turnaround_s) {
             0 => self.slot_free(at, life),
             turnaround => self.after(turnaround, Event::SlotFree { at, life }),
@@ -258,14 +270,44 @@ impl<'a> World<'a> {
         }
     }
 
+    fn answer(&mut self, ended: Running) {
+        self.in_flight -= 1;
+        self.counts.answered += 1;
+        self.counts.last_answer = self.now;
+        self.counts.renewals += self.renewals(ended);
+        self.waits.add(seconds(ended.since - ended.message.sent));
+    }
+
+    /// Everybody publishes what they kept, and takes jobs again.
+    fn outage_ends(&mut self) {
+        self.is_out = false;
+        for at in 0..self.fleet.instances.len() {
+            for ended in std::mem::take(&mut self.fleet.instances[at].unpublished) {
+                self.answer(ended);
+            }
+            self.fleet.list(at);
+            self.may_go(at);
+        }
+        self.dispatch();
+    }
+
+    /// One that drains is gone when it has nothing any more.
+    fn may_go(&mut self, at: usize) -> bool {
+        let it = &self.fleet.instances[at];
+        let may_go = it.state == State::Draining && it.occupied == 0 && it.unpublished.is_empty();
+        if may_go {
+            self.fleet.becomes(at, State::Gone);
+        }
+        may_go
+    }
+
     fn slot_free(&mut self, at: usize, life: u32) {
         let instance = &mut self.fleet.instances[at];
         if instance.life != life || instance.state == State::Gone {
             return;
         }
         instance.occupied -= 1;
-        if instance.state == State::Draining && instance.occupied == 0 {
-            self.fleet.becomes(at, State::Gone);
+        if self.may_go(at) {
             return;
         }
         self.fleet.list(at);
@@ -347,7 +389,13 @@ impl<'a> World<'a> {
         self.fleet.instances[at].life += 1;
         let running = std::mem::take(&mut self.fleet.instances[at].running);
         debug_assert!(running.is_empty(), "what doesn't fit was given back at the notice");
+        for unpublished in std::mem::take(&mut self.fleet.instances[at].unpublished) {
+            self.counts.wasted_s += seconds(self.now - unpublished.since);
+            self.in_flight -= 1;
+            self.again(unpublished.message);
+        }
         self.fleet.becomes(at, State::Gone);
+        self.dispatch();
     }
 
     /// Nobody gives anything back: messages reappear a visibility timeout after their last renewal.
@@ -360,7 +408,9 @@ impl<'a> World<'a> {
         instance.life += 1;
         instance.occupied = 0;
         let life = instance.life;
-        for running in std::mem::take(&mut instance.running) {
+        let unpublished = std::mem::take(&mut instance.unpublished);
+        self.running += unpublished.len() as u64;
+        for running in std::mem::take(&mut self.fleet.instances[at].running).into_iter().chain(unpublished) {
             self.lose(running);
             let third = time(self.scenario.visibility_s / 3.0);
             let since_renewal = (self.now - running.since) % third;
@@ -372,10 +422,15 @@ impl<'a> World<'a> {
 
     fn period_ends(&mut self) {
         let period = self.scenario.period_s;
+        // Over those that work, which are those that say something.
+        let slots = self.areas.slots - self.period.slots;
+        let share = |part: f64| (slots > 0.0).then(|| part / slots);
         self.datapoints.push_back(Datapoint {
             waiting: (self.areas.waiting - self.period.waiting) / period,
-            working: (self.areas.working - self.period.working) / period,
+            in_flight: (self.areas.in_flight - self.period.in_flight) / period,
             in_service: (self.areas.in_service - self.period.in_service) / period,
+            utilisation: share(self.areas.used - self.period.used),
+            held_up: share((self.areas.held_up - self.period.held_up) * self.scenario.slots),
         });
         self.period = self.areas;
         self.after(time(self.scenario.delay_s), Event::DatapointIsThere);
@@ -397,7 +452,8 @@ impl<'a> World<'a> {
     fn reconcile(&mut self) {
         let alive = self.fleet.booting + self.fleet.in_service;
         for at in self.fleet.to_take(alive.saturating_sub(self.desired)) {
-            let is_idle = self.fleet.instances[at].occupied == 0;
+            let it = &self.fleet.instances[at];
+            let is_idle = it.occupied == 0 && it.unpublished.is_empty();
             self.fleet.becomes(at, if is_idle { State::Gone } else { State::Draining });
         }
         let refill = seconds(self.now - self.tokens_at) * self.scenario.launch_per_s;

@@ -195,12 +195,42 @@ fn every_setting_stands_in_the_documents_and_its_default_is_allowed() {
     assert!(Scenario { burst_jobs: 1.0, ..Scenario::default() }.check().is_ok());
 }
 
+/// Ten instances' worth of jobs for three hours; in the second one the outgoing queue is away for half an hour.
+fn outage() -> Scenario {
+    Scenario {
+        steady_per_s: 13.0,
+        duration_s: 10_800.0,
+        start_instances: 13.0,
+        max_instances: 1_000.0,
+        outage_at_s: 5_400.0,
+        outage_s: 1_800.0,
+        ..Scenario::default()
+    }
+}
+
+#[test]
+fn while_results_cannot_be_published_the_fleet_stays_as_large_as_it_was() {
+    let outcome = simulate(&outage(), None);
+    assert_eq!((outcome.answered, outcome.left, outcome.dead_letters), (outcome.jobs, 0, 0));
+    let during = |from: f64, to: f64| {
+        let wanted = outcome.timeline.iter().filter(move |it| (from..to).contains(&it.at_s)).map(|it| it.desired);
+        (wanted.clone().min().expect("there are points"), wanted.max().expect("there are points"))
+    };
+    let (least, most) = during(3_600.0, 5_400.0);
+    assert!(least >= 10 && most <= 16, "{least} to {most} before it");
+    // A datapoint is two minutes old, and the minute in which it begins is half as before.
+    let (least_during, most_during) = during(5_400.0, 7_200.0);
+    assert!(least_during >= 8 && most_during <= most + 2, "{least_during} to {most_during} during it");
+    assert!(during(7_200.0, 10_800.0).1 > 2 * most, "the backlog that it left is worked off");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
     fn no_job_is_lost_and_none_is_counted_twice(
         seed in 0_u32..1_000_000, jobs in 1_u32..2_000, rate in 0.0..3.0, most in 1_u32..20, interruptions in 0.0..30.0,
         crashes in 0.0..30.0, slots in 1_u32..6, limit in 1_u32..200,
+        outage in 0_u32..1_800,
     ) {
         let scenario = Scenario {
             seed: f64::from(seed),
@@ -211,6 +241,8 @@ proptest! {
             crashes_per_hour: crashes,
             slots: f64::from(slots),
             in_flight_limit: f64::from(limit),
+            outage_at_s: 300.0,
+            outage_s: f64::from(outage),
             ..Scenario::default()
         };
         let outcome = simulate(&scenario, None);

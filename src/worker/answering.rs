@@ -103,6 +103,14 @@ impl Answering for Pipeline {
 
     async fn fitness(&self) -> Result<(), Unfit> {
         let unfit = |condition, reason| Unfit { condition, reason };
+        // With few slots an engine that goes away takes them all before enough jobs have failed to open its breaker.
+        let stuck = self.sandboxes.stubborn();
+        if stuck >= self.slots() && self.sandboxes.try_permit().is_none() {
+            return Err(unfit(
+                Condition::Engine,
+                format!("no slot is free, and {stuck} containers can't be removed from the engine"),
+            ));
+        }
         let missing = self.sandboxes.missing_images(self.policy.images()).await;
         if !missing.is_empty() {
             let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();

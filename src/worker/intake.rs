@@ -96,6 +96,7 @@ impl<A: Answering> Worker<A> {
             count => Err(format!("{count} in hand are tried again")),
         };
         loop {
+            self.health.turned();
             self.tell_health();
             let admissions = [
                 self.engine.admission(async || self.answering.probe().await.map(|()| Probed::Nothing)).await,
@@ -134,6 +135,7 @@ impl<A: Answering> Worker<A> {
             }
             told = Some(condition);
             self.health.set(condition, false, &reason);
+            self.health.turned();
             tokio::time::sleep(LOOK).await;
         }
         if let Some(condition) = told {
@@ -149,6 +151,7 @@ impl<A: Answering> Worker<A> {
                 () = self.is_unfit.notified() => {}
                 () = tokio::time::sleep(LOOK) => {}
             }
+            self.health.turned();
             if self.answering.fitness().await.is_err() {
                 return;
             }

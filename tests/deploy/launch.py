@@ -55,13 +55,15 @@ class Services(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def launch(address: str, doctor: int = 0, selftest: int = 0, group: str = "fleet", target: str = "InService", refuse: bool = False):
+def launch(address: str, doctor: str = "0", patience: int = 0, selftest: int = 0, group: str = "fleet", target: str = "InService", refuse: bool = False):
     """The exit code, what Auto Scaling was told, and which commands of `caisson` were run."""
     Services.target, Services.actions, Services.refuse = target, [], refuse
     with tempfile.TemporaryDirectory() as folder:
         ran = Path(folder) / "ran"
         caisson = Path(folder) / "caisson"
-        caisson.write_text(f'#!/bin/sh\necho "$1" >>{ran}\ncase $1 in doctor) exit {doctor};; selftest) exit {selftest};; esac\n')
+        # Doctor's exit codes, one for each time that it is asked.
+        codes = f'set -- {doctor}; shift $(($(grep --count doctor {ran}) - 1)); exit $1'
+        caisson.write_text(f'#!/bin/sh\necho "$1" >>{ran}\ncase $1 in doctor) {codes};; selftest) exit {selftest};; esac\n')
         caisson.chmod(0o755)
         environment = {
             "PATH": f"{folder}:{os.environ['PATH']}",
@@ -69,6 +71,7 @@ def launch(address: str, doctor: int = 0, selftest: int = 0, group: str = "fleet
             "AWS_EC2_METADATA_SERVICE_ENDPOINT": address,
             "AWS_ENDPOINT_URL_AUTO_SCALING": address,
             "LAUNCH_LOG_SECONDS": "0",
+            "LAUNCH_PATIENCE_SECONDS": str(patience),
         }
         if group:
             environment |= {"GROUP_NAME": group, "LAUNCH_HOOK": "launch"}
@@ -94,11 +97,12 @@ def main() -> None:
 
     both = ["doctor", "selftest"]
     expect("all is well", 0, [go], both)
-    expect("doctor finds something", 1, [stop], ["doctor"], doctor=1)
+    expect("doctor finds something", 1, [stop], ["doctor"], doctor="1")
+    expect("doctor finds a queue away, and is content when it is asked again", 0, [go], ["doctor", *both], doctor="1 0", patience=600)
     expect("selftest fails", 1, [stop], both, selftest=1)
     expect("the warm pool", 75, [go], both, target="Warmed:Stopped")
     expect("a host of one's own", 0, [], both, group="")
-    expect("a broken host of one's own", 1, [], ["doctor"], group="", doctor=1)
+    expect("a broken host of one's own", 1, [], ["doctor"], group="", doctor="1")
     # A reboot: nobody waits, and the worker starts all the same. curl tries again before it gives up.
     ended, told, _ = launch(address, refuse=True)
     assert ended.returncode == 0 and set(told) == {go}, (ended, told)

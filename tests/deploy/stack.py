@@ -144,6 +144,7 @@ def look_at_permissions(name: str, out: dict, made: dict, bucket: str | None) ->
         {
             "autoscaling:CompleteLifecycleAction",
             "autoscaling:RecordLifecycleActionHeartbeat",
+            "autoscaling:SetInstanceHealth",
         },
         f"arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:*:autoScalingGroupName/{name}",
     )
@@ -240,6 +241,8 @@ def not_deployed(template: dict) -> None:
     ways = of["SecurityGroup"]["SecurityGroupEgress"]
     same("ways out", [(way["IpProtocol"], way["FromPort"], way["ToPort"]) for way in ways], [("tcp", 443, 443)])
     assert "Group" in json.dumps(of["SuspendRebalancing"]) and "AZRebalance" in json.dumps(of["SuspendRebalancing"])
+    # A sick instance stays until another one is in service, so that a bad image doesn't empty the group.
+    same("health while one is replaced", of["Group"]["InstanceMaintenancePolicy"]["MinHealthyPercentage"], 100)
     same("rebalancing", of["Group"]["CapacityRebalance"]["Fn::If"][2], True)
     # moto makes a bucket with its encryption only.
     bucket = of["PayloadBucket"]

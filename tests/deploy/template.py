@@ -2,6 +2,9 @@
 
     template.py lint       cfn-lint, permissions, and the refusal of bad parameters
     template.py policy     the scaling policy as JSON, for the test that plays it
+
+`load.json` has cases of the load by which the fleet is scaled: this file holds the template's expressions against them, and
+src/simulate/policy.rs the simulation's.
 """
 
 import json
@@ -177,6 +180,47 @@ TOO_WIDE = [
 ]
 
 
+def evaluate(metrics: list[dict], seen: dict, given: dict) -> float:
+    """What CloudWatch makes of these metrics' expressions for one moment. `seen` are the metrics' values, None where there is none."""
+    functions = {
+        "FILL": lambda value, filler: (None if filler == "REPEAT" else filler) if value is None else value,
+        "IF": lambda condition, then, otherwise: then if condition else otherwise,
+        "REPEAT": "REPEAT",
+    }
+    values = dict(seen)
+    for metric in metrics:
+        if "Expression" in metric:
+            text = metric["Expression"]
+            text = text if isinstance(text, str) else text["Fn::Sub"]
+            text = text if isinstance(text, str) else text[0]
+            for name, value in given.items():
+                text = text.replace("${" + name + "}", str(value))
+            values[metric["Id"]] = eval(text, {"__builtins__": {}}, functions | values)  # noqa: S307, our own template
+    (returned,) = [metric["Id"] for metric in metrics if metric["ReturnData"]]
+    return values[returned]
+
+
+def load_problems(template: dict) -> list[str]:
+    """Where one of the expressions says another load than the cases do."""
+    resources, problems = template["Resources"], []
+    tracking = resources["FollowBacklog"]["Properties"]["TargetTrackingConfiguration"]["CustomizedMetricSpecification"]["Metrics"]
+    burst = resources["BurstAlarm"]["Properties"]["Metrics"]
+    for case in json.loads((Path(__file__).parent / "load.json").read_text()):
+        seen = {
+            "waiting": case["waiting"] or None,  # SQS says nothing of a queue that has been empty for long
+            "working": case["in_flight"] or None,
+            "instances": case["instances"],
+            "used": case["utilisation"],
+            "held": case["held_up"],
+        }
+        given = {"Slots": case["slots"], "TargetBacklogPerSlot": 10, "TargetLoad": 0.8}
+        for what, metrics, times in (("tracking", tracking, 1), ("burst", burst, 0.8)):
+            load = evaluate(metrics, seen, given) * times
+            if abs(load - case["load"]) > 1e-9:
+                problems.append(f"{what}, {case['about']}: the load is {load}, expected {case['load']}")
+    return problems
+
+
 def lint() -> list[str]:
     import cfnlint.api
 
@@ -186,7 +230,7 @@ def lint() -> list[str]:
     # Three regions that differ in what they offer.
     config = cfnlint.api.ManualArgs(regions=["us-east-1", "eu-central-1", "ap-southeast-1"])
     problems = [str(match) for match in cfnlint.api.lint_file(FILE, config)]
-    problems += permission_problems(template)
+    problems += permission_problems(template) + load_problems(template)
     if (size := FILE.stat().st_size) > LARGEST:
         problems.append(f"{size} bytes: `aws cloudformation deploy` takes at most {LARGEST} without a bucket")
     for given, words in BAD_PARAMETERS:
@@ -212,7 +256,6 @@ def policy(template: dict) -> dict:
     return {
         "target": float(defaults[tracking["TargetValue"]["Ref"]]),
         "backlog_per_slot": float(defaults["TargetBacklogPerSlot"]),
-        "expression": tracking["CustomizedMetricSpecification"]["Metrics"][-1]["Expression"]["Fn::Sub"][0],
         "burst_from": float(alarm["Threshold"]),
         "burst_least": int(burst["MinAdjustmentMagnitude"]),
         "burst_steps": [
