@@ -91,6 +91,13 @@ export PATH := env("PATH") + ":" + env("CARGO_HOME", env("HOME", "/root") + "/.c
     scripts/setup.sh build
     scripts/generate.sh
 
+# Write the list of environment variables that the images' binaries read, and show what has changed.
+@environment-names:
+    scripts/setup.sh images
+    scripts/environment_names.py >target/environment-names.txt
+    mv target/environment-names.txt src/job/environment/read-by-images.txt
+    git diff --stat --exit-code -- src/job/environment/read-by-images.txt
+
 # Name the containers, volumes and networks that were left behind, if any.
 @leftovers:
     scripts/leftovers.sh

@@ -16,7 +16,7 @@ use crate::language::{
     stack_bytes, stack_kb,
 };
 use crate::limits::{Limits, LimitsPolicy, LimitsRequest};
-use crate::protocol::{MAX_PAYLOAD, PROGRAM_PATH, WORKSPACE};
+use crate::protocol::{MAX_PAYLOAD, PROGRAM_PATH};
 
 /// The operator's word on jobs.
 #[derive(Debug, Clone)]
@@ -100,7 +100,8 @@ pub(crate) const LONGEST_MS: u64 = 11 * 3_600_000;
 /// The environment that every program sees, before the language's and the job's own variables.
 const ENVIRONMENT: [(&str, &str); 4] = [
     ("PATH", PROGRAM_PATH),
-    ("HOME", WORKSPACE),
+    // Not the workspace: what a job brings along would be the settings of interpreters and tools.
+    ("HOME", "/tmp"),
     ("TMPDIR", "/tmp"),
     ("LANG", "C.UTF-8"),
 ];

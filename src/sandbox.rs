@@ -85,7 +85,8 @@ pub(crate) struct Shared {
     pub(crate) janitor: Arc<Janitor>,
     pub(crate) pool: Option<Pool>,
     pub(crate) images: Images,
-    pub(crate) agent: OnceCell<String>,
+    /// The volume with the agent that can't be read, and with the other one.
+    agent: [OnceCell<String>; 2],
     /// Whether the runtime was seen to need [`agent::READABLE_PROGRAM`].
     pub(crate) readable_agent: AtomicBool,
     /// Whether the runtime was seen to be unable to change a live container's limits, as gVisor's.
@@ -107,6 +108,12 @@ impl Shared {
     pub(crate) fn profile(&self, readable_agent: bool) -> &str {
         let make = || spec::profile_id(self.settings.runtime.as_deref(), agent::program(readable_agent));
         self.profiles[usize::from(readable_agent)].get_or_init(make)
+    }
+
+    /// The volume that holds this agent, filled when first asked for.
+    pub(crate) async fn agent_volume(&self, readable: bool) -> Result<&str, SandboxError> {
+        let volume = &self.agent[usize::from(readable)];
+        Ok(volume.get_or_try_init(|| agent::install(&self.engine, readable)).await?)
     }
 
     /// The create call as it is sent: as it is, but in a test of who watches the watchman.
@@ -160,7 +167,7 @@ impl Sandboxes {
             slots,
             fates,
             owned,
-            agent: OnceCell::new(),
+            agent: Default::default(),
             readable_agent: AtomicBool::new(false),
             profiles: Default::default(),
             cannot_resize: AtomicBool::new(false),
@@ -236,7 +243,7 @@ impl Sandboxes {
     /// # Errors
     /// When the engine refuses it.
     pub async fn bare_image(&self) -> Result<ImageReport, SandboxError> {
-        let made = self.0.bare_image.get_or_try_init(|| agent::import(&self.0.engine)).await?;
+        let made = self.0.bare_image.get_or_try_init(|| agent::import(&self.0.engine, false)).await?;
         self.resolve_image(made).await
     }
 
@@ -253,6 +260,11 @@ impl Sandboxes {
     /// What confines whatever runs in a sandbox that is made now, as its [`Sandbox::confinement`] will say it.
     pub fn profile(&self) -> String {
         self.0.profile(self.0.readable_agent.load(Ordering::Relaxed)).to_owned()
+    }
+
+    /// The agent's program as sandboxes that are made now have it.
+    pub(crate) fn agent_program(&self) -> &'static str {
+        agent::program(self.0.readable_agent.load(Ordering::Relaxed))
     }
 
     /// Waits for a free slot, without its memory. Taken before a message is received.

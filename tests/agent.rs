@@ -123,7 +123,7 @@ async fn a_static_program_alone_in_its_image_runs_with_its_arguments_and_environ
         "leads 1",
         "root 0",
         "variable GREETING=hello",
-        "variable HOME=/box",
+        "variable HOME=/tmp",
         "variable LANG=C.UTF-8",
         "variable PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "variable TMPDIR=/tmp",

@@ -7,7 +7,6 @@ use super::images::{Found, ImageFacts};
 use super::sandbox::{Asked, End, Probe, Resize, Told};
 use crate::protocol::{Restore, Stdin, Step, StepEnding};
 use crate::report::ImageReport;
-use crate::sandbox::agent::READABLE_PROGRAM;
 use crate::sandbox::spec::{AGENT_PROCESSES, INODES, Labels, START_MEMORY_BYTES, START_PIDS};
 use crate::sandbox::{Need, Resized, Sandbox, SandboxError, Sandboxes, Settings, StepOutcome};
 
@@ -56,14 +55,15 @@ pub async fn sandbox(sandboxes: &Sandboxes, worker_id: &str, image: &ImageReport
         Err(error) => return Probe::NotStarted(error.to_string()),
     };
     let start_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    let (facts, resized, end) = match look(&mut sandbox, None).await {
+    let program = sandboxes.agent_program();
+    let (facts, resized, end) = match look(&mut sandbox, program, None).await {
         Err(Unanswered::Silent(reason)) => return Probe::Silent(reason),
         Err(Unanswered::Broken(reason, facts)) if facts.is_empty() => return Probe::Silent(reason),
         Err(Unanswered::Broken(reason, facts)) => (facts, Resize::NotTried, Some(End::Probe(reason))),
         Ok(facts) => {
-            let resized = resize(&mut sandbox).await;
+            let resized = resize(&mut sandbox, program).await;
             // Last, because it may be the end of it.
-            let end = look(&mut sandbox, Some("kill")).await.err().map(|_| End::Signal);
+            let end = look(&mut sandbox, program, Some("kill")).await.err().map(|_| End::Signal);
             (facts, resized, end)
         }
     };
@@ -71,9 +71,9 @@ pub async fn sandbox(sandboxes: &Sandboxes, worker_id: &str, image: &ImageReport
     Probe::Told(Box::new(Told { facts, start_ms, resized, end }))
 }
 
-async fn resize(sandbox: &mut Sandbox) -> Resize {
+async fn resize(sandbox: &mut Sandbox, program: &str) -> Resize {
     match sandbox.resize(RESIZED_MEMORY_BYTES, RESIZED_PROCESSES).await {
-        Ok(Resized::Done) => match look(sandbox, None).await {
+        Ok(Resized::Done) => match look(sandbox, program, None).await {
             Ok(facts) => Resize::Done {
                 facts,
                 memory_bytes: RESIZED_MEMORY_BYTES,
@@ -97,7 +97,7 @@ pub async fn image(sandboxes: &Sandboxes, worker_id: &str, name: &str, reference
         Ok(image) => {
             let files = match acquire(sandboxes, worker_id, &image).await {
                 Err(error) => Err(error.to_string()),
-                Ok(mut sandbox) => look(&mut sandbox, Some("files")).await.map_err(|unanswered| match unanswered {
+                Ok(mut sandbox) => look(&mut sandbox, sandboxes.agent_program(), Some("files")).await.map_err(|unanswered| match unanswered {
                     Unanswered::Broken(reason, _) | Unanswered::Silent(reason) => reason,
                 }),
             };
@@ -137,9 +137,9 @@ enum Unanswered {
     Broken(String, Facts),
 }
 
-async fn look(sandbox: &mut Sandbox, what: Option<&str>) -> Result<Facts, Unanswered> {
+async fn look(sandbox: &mut Sandbox, program: &str, what: Option<&str>) -> Result<Facts, Unanswered> {
     let patience = u64::try_from(PATIENCE.as_micros()).unwrap_or(u64::MAX);
-    let argv = [Some(READABLE_PROGRAM), Some("--probe"), what];
+    let argv = [Some(program), Some("--probe"), what];
     let step = Step {
         argv: argv.into_iter().flatten().map(|word| word.as_bytes().to_vec()).collect(),
         env: Vec::new(),

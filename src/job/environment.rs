@@ -2,6 +2,10 @@
 //!
 //! The program is untrusted anyway, but the command that starts it is the operator's: a variable must not turn `python3
 //! main.py` into something else, nor point a compiler or the C library at another place.
+//!
+//! What is refused has two sources. The table below has what is documented. `environment/read-by-images.txt` has the names that
+//! the binaries of the images that come along read, as `scripts/environment_names.py` finds them (`just environment-names`);
+//! a name that isn't in [`HARMLESS`] is refused.
 
 /// What a forbidden name would do.
 const LOADER: &str = "changes the dynamic loader";
@@ -9,6 +13,9 @@ const C_LIBRARY: &str = "changes the C library";
 const INTERPRETER: &str = "changes an interpreter or a language's runtime";
 const SHELL: &str = "changes the shell";
 const COMPILER: &str = "changes a compiler or a linker";
+const CRYPTOGRAPHY: &str = "changes a library of cryptography, which may load code for it";
+const TOOLS: &str = "leads tools and libraries to other settings";
+const IMAGES: &str = "is read by programs or libraries of the images";
 const SANDBOX: &str = "is set by the sandbox";
 
 /// The forbidden names; a name with a star at its end stands for all that begin so.
@@ -26,6 +33,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "MALLOC_*",
             "NIS_PATH",
             "NLSPATH",
+            "POSIXLY_CORRECT",
             "RESOLV_*",
             "RES_OPTIONS",
             "TERMCAP",
@@ -56,6 +64,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "LUA_*",
             "MONO_*",
             "NODE_*",
+            "NPM_*",
             "OCAMLRUNPARAM",
             "PERL*",
             "PHP*",
@@ -63,22 +72,37 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "RUBY*",
             "R_*",
             "TCLLIBPATH",
+            "UV_USE_IO_URING",
+            "VIRTUAL_ENV",
             "_JAVA_*",
+            "__PYVENV_LAUNCHER__",
+            "npm_*",
         ],
     ),
     (
         SHELL,
         &[
-            "BASHOPTS",
-            "BASH_ENV",
-            "BASH_FUNC_*",
+            "BASH*",
             "CDPATH",
+            "CHILD_MAX",
             "ENV",
+            "EXECIGNORE",
+            "FIGNORE",
+            "FUNCNEST",
+            "GLOBIGNORE",
+            "HIST*",
+            "HOSTFILE",
             "IFS",
             "INPUTRC",
+            "MAILPATH",
+            "OPTERR",
+            "OPTIND",
             "PROMPT_COMMAND",
+            "PS0",
             "PS4",
             "SHELLOPTS",
+            "TIMEFORMAT",
+            "TMOUT",
         ],
     ),
     (
@@ -90,25 +114,82 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "CPATH",
             "CPLUS_INCLUDE_PATH",
             "C_INCLUDE_PATH",
+            "DEBUGINFOD_*",
             "DEPENDENCIES_OUTPUT",
             "GCC_*",
+            "GCOV_*",
+            "GNUTARGET",
             "GOFLAGS",
+            "LDEMULATION",
             "LIBRARY_PATH",
+            "LPATH",
             "OBJC_INCLUDE_PATH",
             "RUSTC*",
             "RUSTFLAGS",
+            "SOURCE_DATE_EPOCH",
             "SUNPRO_DEPENDENCIES",
         ],
     ),
+    (CRYPTOGRAPHY, &["CTLOG_FILE", "GNUTLS_*", "NSS_*", "OPENSSL_*", "RANDFILE", "SSLKEYLOGFILE", "SSL_*"]),
+    (TOOLS, &["GIT_*", "ICU_*", "SYSTEMD_*", "XDG_*"]),
     (SANDBOX, &["CAISSON_*", "HOME", "PATH", "PWD", "TEMP", "TMP", "TMPDIR"]),
 ];
+
+/// What binaries of the images that come along read: a name a line, and some of those that read it.
+const READ_BY_IMAGES: &str = include_str!("environment/read-by-images.txt");
+
+/// Those of them that change no more than what the job's own program is told: languages and times, terminals and colours,
+/// people's preferences, numbers of threads.
+const HARMLESS: &[&str] = &[
+    "BLOCKSIZE",
+    "BLOCK_SIZE",
+    "CC",
+    "COLORTERM",
+    "COLUMNS",
+    "EDITOR",
+    "GREP_COLOR",
+    "GREP_COLORS",
+    "HTTPS_PROXY",
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "LC_CTYPE",
+    "LC_MESSAGES",
+    "LINES",
+    "LS_COLORS",
+    "MAKE",
+    "NO_COLOR",
+    "NO_PROXY",
+    "OMP_DISPLAY_ENV",
+    "OMP_NUM_THREADS",
+    "OMP_THREAD_LIMIT",
+    "PAGER",
+    "QUOTING_STYLE",
+    "SHELL",
+    "TERM",
+    "TIME_STYLE",
+    "TZ",
+    "USER",
+    "UV_THREADPOOL_SIZE",
+    "VISUAL",
+    "container",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "signal",
+];
+
+fn read_by_images() -> impl Iterator<Item = &'static str> {
+    READ_BY_IMAGES.lines().filter_map(|line| line.split(' ').next())
+}
 
 /// Bytes of a name.
 const MAX_NAME_BYTES: usize = 128;
 
 /// Every forbidden name (`LD_*` stands for all that begin with `LD_`) and why it is forbidden, for the documentation.
 pub fn forbidden_environment_names() -> impl Iterator<Item = (&'static str, &'static str)> {
-    FORBIDDEN.iter().flat_map(|(reason, names)| names.iter().map(|name| (*name, *reason)))
+    let documented = FORBIDDEN.iter().flat_map(|(reason, names)| names.iter().map(|name| (*name, *reason)));
+    documented.chain(read_by_images().filter(|name| !HARMLESS.contains(name)).map(|name| (name, IMAGES)))
 }
 
 /// # Errors
@@ -167,6 +248,14 @@ mod tests {
             "LIBRARY_PATH",
             "CPATH",
             "TERMINFO",
+            "OPENSSL_CONF",
+            "OPENSSL_MODULES",
+            "SSL_CERT_FILE",
+            "GNUTARGET",
+            "SOURCE_DATE_EPOCH",
+            "POSIXLY_CORRECT",
+            "TMOUT",
+            "GOMP_CPU_AFFINITY",
         ] {
             let reason = check_name(bad).expect_err(bad);
             assert!(reason.starts_with("is not for a job to set: it "), "{bad}: {reason}");
@@ -174,8 +263,24 @@ mod tests {
         for bad in ["", "1A", "A-B", "A=B", "A B", "A\0", "É", &"A".repeat(129)] {
             assert!(check_name(bad).expect_err(bad).starts_with("is not a name"), "{bad:?}");
         }
+        for good in HARMLESS {
+            assert_eq!(check_name(good), Ok(()), "{good}");
+        }
         for good in ["LANG", "LC_ALL", "TZ", "DEBUG", "_", "a1", "OMP_NUM_THREADS", "ENVIRONMENT", &"A".repeat(128)] {
             assert_eq!(check_name(good), Ok(()), "{good}");
+        }
+    }
+
+    #[test]
+    fn the_list_of_the_images_is_whole_and_each_name_that_is_let_through_is_on_it() {
+        let names: Vec<&str> = read_by_images().collect();
+        assert!(names.is_sorted() && names.len() > 300, "{}", names.len());
+        // One of each kind of reader: the C library, the linker, cryptography, a shell's tools, two runtimes.
+        for name in ["GCONV_PATH", "GNUTARGET", "OPENSSL_CONF", "POSIXLY_CORRECT", "_JAVA_OPTIONS", "UV_THREADPOOL_SIZE"] {
+            assert!(names.contains(&name), "{name}");
+        }
+        for name in HARMLESS {
+            assert!(names.contains(name), "no image reads {name} any more");
         }
     }
 }

@@ -5,7 +5,7 @@
 //! started, with the empty volume over the agent's folder; the engine copies what the image has there, modes included.
 
 use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 
 use bollard::models::{ContainerCreateBody, HostConfig, Mount, MountType, MountVolumeOptions};
 use sha2::{Digest, Sha256};
@@ -18,7 +18,9 @@ use super::spec::LABEL_DEADLINE;
 pub const FOLDER: &str = "/caisson";
 pub const PROGRAM: &str = "/caisson/agent";
 
-/// The same program, readable: gVisor's loader opens a program as its user does, and can't start the other.
+/// The same program, readable: gVisor's loader opens a program as its user does, and can't start the other. It is in a volume of
+/// its own. A file that can be opened and a folder that can be read are ways from one container to another, since all of them
+/// have the same: a lock on the one, a watch on the other.
 pub const READABLE_PROGRAM: &str = "/caisson/agent.readable";
 
 /// The program to start, by whether it has to be readable.
@@ -37,39 +39,39 @@ const NEEDED_S: i64 = 3_600;
 static AGENT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/caisson-agent"));
 
 /// The volume's name, from a hash of its content: workers of one build share it, others don't.
-pub fn volume_name() -> String {
-    format!("caisson-agent-{}", hash())
+pub fn volume_name(readable: bool) -> String {
+    format!("caisson-agent-{}", hash(readable))
 }
 
 /// The first 16 hexadecimal digits of a SHA-256 over all that the volume holds.
-pub fn hash() -> &'static str {
-    static HASH: LazyLock<String> =
-        LazyLock::new(|| Sha256::digest(archive()).iter().take(8).map(|byte| format!("{byte:02x}")).collect());
-    &HASH
+pub fn hash(readable: bool) -> &'static str {
+    static HASHES: [OnceLock<String>; 2] = [const { OnceLock::new() }; 2];
+    let make = || Sha256::digest(archive(readable)).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    HASHES[usize::from(readable)].get_or_init(make)
 }
 
 /// Makes sure that the volume is there and filled. Returns its name.
 ///
 /// # Errors
 /// When the engine refuses one of the steps.
-pub async fn install(engine: &Engine) -> Result<String, SandboxError> {
-    let volume = volume_name();
-    if engine.has_volume(&volume).await? {
-        return Ok(volume);
+pub async fn install(engine: &Engine, readable: bool) -> Result<String, SandboxError> {
+    let volume = volume_name(readable);
+    if !engine.has_volume(&volume).await? {
+        fill(engine, readable).await?;
     }
-    fill(engine, &volume).await?;
     Ok(volume)
 }
 
 /// Fills the volume whether or not it exists; an existing one must be empty to be filled.
-pub(crate) async fn fill(engine: &Engine, volume: &str) -> Result<(), SandboxError> {
+pub(crate) async fn fill(engine: &Engine, readable: bool) -> Result<(), SandboxError> {
+    let volume = &volume_name(readable);
     // Two workers may do this at once: each with an image and a container of its own, the same bytes in one volume.
-    engine.create_volume(volume, HashMap::from([(LABEL.to_owned(), hash().to_owned())])).await?;
-    let reference = import(engine).await?;
+    engine.create_volume(volume, HashMap::from([(LABEL.to_owned(), hash(readable).to_owned())])).await?;
+    let reference = import(engine, readable).await?;
     let body = ContainerCreateBody {
         image: Some(reference.clone()),
-        cmd: Some(vec![PROGRAM.to_owned()]),
-        labels: Some(passing_labels()),
+        cmd: Some(vec![program(readable).to_owned()]),
+        labels: Some(passing_labels(readable)),
         host_config: Some(HostConfig { mounts: Some(vec![mount(volume, false)]), ..HostConfig::default() }),
         ..ContainerCreateBody::default()
     };
@@ -86,17 +88,17 @@ pub(crate) async fn fill(engine: &Engine, volume: &str) -> Result<(), SandboxErr
 ///
 /// # Errors
 /// When the engine refuses it.
-pub(crate) async fn import(engine: &Engine) -> Result<String, EngineError> {
+pub(crate) async fn import(engine: &Engine, readable: bool) -> Result<String, EngineError> {
     let unique = uuid::Uuid::new_v4().simple().to_string();
     let repository = "caisson-agent";
-    engine.import(repository, &unique, &passing_labels(), archive()).await?;
+    engine.import(repository, &unique, &passing_labels(readable), archive(readable)).await?;
     Ok(format!("{repository}:{unique}"))
 }
 
 /// For what is removed by whoever made it, and swept by anybody when that one couldn't.
-fn passing_labels() -> HashMap<String, String> {
+fn passing_labels(readable: bool) -> HashMap<String, String> {
     let deadline = jiff::Timestamp::now().as_second() + NEEDED_S;
-    HashMap::from([(LABEL.to_owned(), hash().to_owned()), (LABEL_DEADLINE.to_owned(), deadline.to_string())])
+    HashMap::from([(LABEL.to_owned(), hash(readable).to_owned()), (LABEL_DEADLINE.to_owned(), deadline.to_string())])
 }
 
 /// The volume as a container mounts it.
@@ -113,8 +115,8 @@ pub(crate) fn mount(volume: &str, read_only: bool) -> Mount {
 }
 
 /// A root file system with the agent and nothing else. Mode 0111: whoever can't read a program can't trace it from its
-/// first instruction on, before it has made itself undumpable.
-fn archive() -> Vec<u8> {
+/// first instruction on, before it has made itself undumpable. The folder's is the same, so that nobody watches it.
+fn archive(readable: bool) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::with_capacity(2 * AGENT.len() + 8192));
     let mut add = |path: &str, kind: tar::EntryType, mode: u32, content: &[u8]| {
         let mut header = tar::Header::new_ustar();
@@ -123,8 +125,10 @@ fn archive() -> Vec<u8> {
         header.set_size(content.len() as u64);
         builder.append_data(&mut header, path, content).expect("a tar in memory can't fail to be written");
     };
-    add("caisson/", tar::EntryType::Directory, 0o555, &[]);
+    add("caisson/", tar::EntryType::Directory, if readable { 0o555 } else { 0o111 }, &[]);
     add("caisson/agent", tar::EntryType::Regular, 0o111, AGENT);
-    add("caisson/agent.readable", tar::EntryType::Regular, 0o555, AGENT);
+    if readable {
+        add("caisson/agent.readable", tar::EntryType::Regular, 0o555, AGENT);
+    }
     builder.into_inner().expect("a tar in memory can't fail to be written")
 }

@@ -172,7 +172,7 @@ pub fn profile_id(runtime: Option<&str>, agent_program: &str) -> String {
     let body = serde_json::to_value(reference.create_body()).unwrap_or_default().to_string();
     let mut hash = Sha256::new();
     hash.update(body);
-    hash.update(agent::hash());
+    hash.update(agent::hash(agent_program == agent::READABLE_PROGRAM));
     hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 

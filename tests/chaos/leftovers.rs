@@ -13,7 +13,7 @@ impl Drop for Leftovers {
             }
         }
         // One that another worker uses stays, and is that worker's to remove.
-        let _ = Command::new("docker").args(["volume", "rm", &caisson::sandbox::agent::volume_name()]).output();
+        let _ = Command::new("docker").args(["volume", "rm", &caisson::sandbox::agent::volume_name(false)]).output();
     }
 }
 

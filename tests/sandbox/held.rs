@@ -138,6 +138,8 @@ async fn a_program_sees_no_privilege_no_network_and_nothing_to_write_but_its_own
         done
         (exec 3<>/dev/tcp/127.0.0.1/80) 2>/dev/null && echo has sockets
         cat /caisson/agent >/dev/null 2>&1 && echo can read the agent
+        cat /caisson/agent.readable >/dev/null 2>&1 && echo can read the other agent
+        ls /caisson >/dev/null 2>&1 && echo can read the folder of the agent, and watch it
         cat /proc/1/environ >/dev/null 2>&1 && echo can read the agent\'s environment
         kill -KILL 1 2>/dev/null
         kill -TERM 1 2>/dev/null
@@ -170,7 +172,7 @@ async fn the_agents_volume_is_filled_again_when_somebody_removed_or_emptied_it()
     let hello = bash("echo hello", json!({}));
     assert_eq!(stdout(&lab.run(&hello).await), "hello\n");
     gone(&lab.worker).await;
-    let volume = caisson::sandbox::agent::volume_name();
+    let volume = caisson::sandbox::agent::volume_name(false);
     // The engine keeps a volume that a container of another test has, but not what is in it. A removed one comes back
     // empty with the next container, so whichever of the two happens here, our next job finds it empty.
     let emptied = async || {

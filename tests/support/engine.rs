@@ -31,7 +31,7 @@ pub(crate) async fn docker(arguments: &[&str]) -> String {
 /// Runs a script in a container of the test's own, with the agent's volume at `place`, which may end in `:ro`; what it
 /// printed.
 pub(crate) async fn beside_the_agent(worker: &str, place: &str, script: &str) -> String {
-    let mount = format!("{}:{place}", volume_name());
+    let mount = format!("{}:{place}", volume_name(false));
     let owner = format!("caisson.worker={worker}");
     let run = ["run", "--rm", "--network", "none", "--volume", &mount, "--label", &owner];
     // Any worker that starts takes away what has no deadline, so this has one: the end of the year 2100.
@@ -151,7 +151,7 @@ impl Drop for Leftovers {
         }
         // One that another worker uses stays, and is that worker's to remove.
         if self.volume {
-            quietly(&["volume", "rm", &volume_name()]);
+            quietly(&["volume", "rm", &volume_name(false)]);
         }
     }
 }

@@ -9,7 +9,7 @@
 //!   doesn't put the engine's profile in force, as gVisor, the filter holds what that would have refused as well, and each
 //!   program puts it on between fork and exec;
 //! - a Landlock domain, entered between fork and exec: nothing is written outside the workspace, the scratch directories and the devices that everybody
-//!   needs, no other device is opened, and (from ABI 6) no signal leaves the domain. Where the kernel has no Landlock the
+//!   needs, no other device is opened, and (from ABI 6) no signal and no connection to an abstract Unix socket leaves the domain. Where the kernel has no Landlock the
 //!   read-only root still holds; what is lost is that `/proc/self/oom_score_adj` can't be lowered again, and that
 //!   pseudo-terminals, of which the host has a number, can't be made.
 

@@ -30,6 +30,7 @@ mod step;
 mod streams;
 mod sys;
 mod thrash;
+mod times;
 mod tree;
 mod waits;
 
@@ -47,6 +48,7 @@ use crate::flight::Flight;
 use crate::locks::Locks;
 use crate::meter::Meter;
 use crate::oom::OomScore;
+use crate::times::Times;
 use crate::waits::{Distance, Processes};
 
 /// Places other than the workspace that a program may have written to. All are tmpfs mounts of the container's own.
@@ -104,6 +106,7 @@ pub(crate) struct Agent {
     /// Readable when a child has ended.
     ends: OwnedFd,
     distance: Distance,
+    times: Times,
     workspace: OwnedFd,
     scratch: Vec<OwnedFd>,
     snapshot: Option<File>,
@@ -136,6 +139,7 @@ fn prepare() -> Result<Agent, Failure> {
         locks: Locks::open(&ends).attempt("open the list of locks")?,
         ends,
         distance: Distance::new(),
+        times: Times::find(),
         workspace: sys::open_directory(WORKSPACE).attempt("open the workspace")?,
         // A place that the container doesn't have needs no wiping.
         scratch: SCRATCH.iter().filter_map(|path| sys::open_directory(path).ok()).collect(),
@@ -191,6 +195,7 @@ fn serve(agent: &mut Agent, channel: &mut Channel) -> Result<(), Failure> {
                 for place in &agent.scratch {
                     tree::wipe(place).attempt("empty the scratch directories")?;
                 }
+                agent.times.reset();
                 agent.meter.settle(kernel_memory).attempt("wait for memory")?;
                 channel.send(&Event::Ended(ended)).attempt("report a step")?;
             }

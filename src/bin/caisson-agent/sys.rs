@@ -194,6 +194,13 @@ pub(crate) fn may_write(path: &str) -> bool {
     unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) == 0 }
 }
 
+/// Sets a file's times to now, which takes no more than permission to write to it. A link's own, where it is one.
+pub(crate) fn set_times(path: &CStr) -> io::Result<()> {
+    // SAFETY: `path` ends with a NUL; without times the call takes the present one.
+    let set = unsafe { libc::utimensat(libc::AT_FDCWD, path.as_ptr(), std::ptr::null(), libc::AT_SYMLINK_NOFOLLOW) };
+    check(set.into()).map(drop)
+}
+
 /// Whether the file system that a directory is on has no room left, for bytes or for files. One without a bound on the
 /// number of files says that it has none at all.
 pub(crate) fn is_full(directory: &OwnedFd) -> io::Result<bool> {

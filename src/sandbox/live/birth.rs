@@ -53,7 +53,8 @@ pub(crate) async fn birth<H: Send + 'static>(
     wish: Wish<'_>,
     held: H,
 ) -> Result<(Born, H), SandboxError> {
-    let volume = shared.agent.get_or_try_init(|| agent::install(&shared.engine)).await?;
+    let is_readable = || shared.readable_agent.load(Ordering::Relaxed);
+    let volume = shared.agent_volume(is_readable()).await?;
     let (error, held) = match attempt(shared, wish, held, volume).await {
         Ok(born) => return Ok(born),
         Err(failure) => failure,
@@ -70,8 +71,9 @@ pub(crate) async fn birth<H: Send + 'static>(
         // Somebody removed the volume meanwhile (another worker that ended, or a prune), and the engine made an empty
         // one in its place.
         tracing::info!(volume, "the agent's volume is empty; filling it again");
-        agent::fill(&shared.engine, volume).await?;
+        agent::fill(&shared.engine, is_readable()).await?;
     }
+    let volume = shared.agent_volume(is_readable()).await?;
     attempt(shared, wish, held, volume).await.map_err(|(error, _)| error)
 }
 
@@ -167,7 +169,7 @@ impl<H: Send + 'static> Unborn<'_, H> {
     ) -> Result<(String, Conversation, SandboxReport, u8), SandboxError> {
         let shared = self.shared;
         let runtime = shared.settings.runtime.as_deref();
-        let readable = shared.readable_agent.load(Ordering::Relaxed);
+        let readable = volume == agent::volume_name(true);
         let cpus = wish.cpu.map(|cpu| cpu.to_string());
         let spec = Spec {
             image: wish.image,

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -18,6 +19,7 @@
 int main(void) {
     REFUSED(open("/caisson/agent", O_RDONLY));
     REFUSED(open("/caisson/agent", O_WRONLY));
+    REFUSED(inotify_add_watch(inotify_init(), "/caisson/agent", IN_ALL_EVENTS));
     REFUSED(open("/proc/1/exe", O_RDONLY));
     REFUSED(open("/proc/1/exe", O_WRONLY));
     REFUSED(open("/caisson/new", O_CREAT | O_WRONLY, 0700));

@@ -15,7 +15,8 @@ const READ_FILE: u64 = 1 << 2;
 const CHANGE_FOLDERS: u64 = 0x1ff0;
 const REFER: u64 = 1 << 13;
 const TRUNCATE: u64 = 1 << 14; // ABI 3
-const SCOPE_SIGNAL: u64 = 1 << 1; // ABI 6
+const SCOPE_ABSTRACT_SOCKETS: u64 = 1; // ABI 6
+const SCOPE_SIGNALS: u64 = 1 << 1; // ABI 6
 
 #[repr(C)]
 struct RulesetAttributes {
@@ -54,7 +55,7 @@ pub(super) fn domain(abi: u8) -> io::Result<OwnedFd> {
     let attributes = RulesetAttributes {
         handled_access_fs: access,
         handled_access_net: 0,
-        scoped: if abi >= 6 { SCOPE_SIGNAL } else { 0 },
+        scoped: if abi >= 6 { SCOPE_ABSTRACT_SOCKETS | SCOPE_SIGNALS } else { 0 },
     };
     // An older kernel refuses a longer structure than it knows.
     let size = match abi {
