@@ -5,6 +5,8 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tokio::sync::OnceCell;
+
 use super::engine::{Engine, EngineError, Listed, Removal};
 use super::owned::Owned;
 use super::spec::{LABEL_DEADLINE, LABEL_JOB, LABEL_POOL, LABEL_WORKER};
@@ -191,22 +193,20 @@ pub(crate) async fn close(shared: &Shared, limit: Duration) {
         );
         return;
     }
-    if shared.agent.initialized() {
+    for volume in shared.agent.iter().filter_map(OnceCell::get) {
         // Past the limit nobody has it and it still can't be removed: the next worker of this build uses it.
-        let removed = tokio::time::timeout(limit, remove_volumes(&shared.engine)).await.unwrap_or(Ok(()));
+        let removed = tokio::time::timeout(limit, remove_volume(&shared.engine, volume)).await.unwrap_or(Ok(()));
         if let Err(error) = removed {
             tracing::warn!(%error, "the agent's volume could not be removed");
         }
     }
 }
 
-/// Removes the agent's volumes, unless another worker's container has them.
-async fn remove_volumes(engine: &Engine) -> Result<(), EngineError> {
-    for volume in [false, true].map(agent::volume_name) {
-        // The engine lets go of a volume a moment after its last container has gone from the list.
-        while !engine.remove_volume(&volume).await? && !engine.is_volume_used(&volume).await? {
-            tokio::time::sleep(LOOK_AGAIN).await;
-        }
+/// Removes a volume of the agent's, unless another worker's container has it.
+async fn remove_volume(engine: &Engine, volume: &str) -> Result<(), EngineError> {
+    // The engine lets go of a volume a moment after its last container has gone from the list.
+    while !engine.remove_volume(volume).await? && !engine.is_volume_used(volume).await? {
+        tokio::time::sleep(LOOK_AGAIN).await;
     }
     Ok(())
 }
