@@ -28,7 +28,6 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::health::Health;
 use crate::retry::Retry;
 use crate::shutdown::Shutdown;
 use group::{Group, Hook};
@@ -122,12 +121,13 @@ impl Instance {
         }));
     }
 
-    /// From now on Auto Scaling is told when this host hasn't been able to run jobs for so long as the settings say.
-    pub fn replace_when_sick(&mut self, health: Health) {
+    /// From now on Auto Scaling is told when this host hasn't been able to run jobs for so long as the settings say. `fault` says why
+    /// it can't, and `None` where it can or where that is no fault of its own.
+    pub fn replace_when_sick(&mut self, fault: impl Fn() -> Option<String> + Send + Sync + 'static) {
         let Some(after) = self.shared.settings.unhealthy_after else { return };
         let shared = self.shared.clone();
         self.sickness = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-            sickness::watch(&shared, &health, after).await;
+            sickness::watch(&shared, fault, after).await;
         })));
     }
 

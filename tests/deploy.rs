@@ -119,6 +119,11 @@ async fn the_units_are_valid_and_expose_little() {
         let text = std::fs::read_to_string(units.join(unit)).expect("the unit is installed");
         let local = text.replace("ExecStart=/usr/local", &format!("ExecStart={}/usr/local", root.display()));
         assert_ne!(text, local, "{unit} starts nothing");
+        let ends_with_the_engine = |line: &&str| {
+            ["Requires=", "Requisite=", "BindsTo=", "PartOf="].iter().any(|bond| line.starts_with(bond))
+                && line.contains("docker")
+        };
+        assert_eq!(text.lines().find(ends_with_the_engine), None, "{unit} would end with every restart of the engine");
         std::fs::write(here.path().join(unit), local).expect("the unit can be written");
         let file = here.path().join(unit);
         let file = file.to_str().expect("the path is UTF-8").to_owned();

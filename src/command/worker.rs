@@ -96,7 +96,8 @@ async fn work(config: &Config, id: String, named: &[Incoming], outgoing: &str, s
     if let Some(instance) = &mut instance {
         let sources = sources.clone();
         instance.protect(move || sources.iter().any(|source| source.inbox.holds_any()));
-        instance.replace_when_sick(health.clone());
+        let health = health.clone();
+        instance.replace_when_sick(move || health.host_fault());
     }
     let stopped = CancellationToken::new();
     let exporter = config.metrics.cloudwatch.then(|| {

@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Shared;
-use crate::health::Health;
 use crate::retry::Retry;
 
 const LOOK: Duration = Duration::from_secs(1);
@@ -30,13 +29,13 @@ impl Sick {
 }
 
 /// Tells once that the instance is unhealthy, when its host has been at fault for `after`. Not any more once the worker stops.
-pub(super) async fn watch(shared: &Shared, health: &Health, after: Duration) {
+pub(super) async fn watch(shared: &Shared, fault: impl Fn() -> Option<String>, after: Duration) {
     let stopping = &shared.shutdown.intake;
     let (mut sick, mut retry, mut is_refused) = (Sick::default(), Retry::new(FIRST_WAIT, LONGEST_WAIT), false);
     while stopping.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
-        let fault = health.host_fault();
-        let lasts = sick.lasts(fault.is_some(), Instant::now());
-        let (Some(reason), Some(lasts)) = (fault, lasts.filter(|lasts| *lasts >= after)) else { continue };
+        let reason = fault();
+        let lasts = sick.lasts(reason.is_some(), Instant::now());
+        let (Some(reason), Some(lasts)) = (reason, lasts.filter(|lasts| *lasts >= after)) else { continue };
         let Some(Some(group)) = stopping.run_until_cancelled(shared.group()).await else { return };
         match group.is_unhealthy().await {
             Ok(()) => {

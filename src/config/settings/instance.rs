@@ -81,11 +81,11 @@ pub(super) fn rows() -> [Setting; 10] {
             instance.unhealthy_after_s,
             Kind::Integer { least: 0, most: 86_400 },
             Fallback::Value(Value::Integer(600)),
-            "After how many seconds without a working engine, an image that was there before, or room on the engine's disk \
-             the worker tells Auto Scaling that its instance is unhealthy, once, so that it is replaced. 0: never. Never for \
-             what all workers share (queues, S3), since another instance would be no better off. Ten minutes are longer than \
-             an engine's restart or upgrade takes. Without the permission `autoscaling:SetInstanceHealth` nothing happens but \
-             a line in the log. Should be above the group's health check grace period."
+            "After how many seconds without a working engine, an image that was there before, or room on the engine's disk the \
+             worker tells Auto Scaling that its instance is unhealthy, once, so that it is replaced. 0: never. Never for what all \
+             workers share (queues, S3), since another instance would be no better off. Ten minutes are longer than an engine's \
+             restart or upgrade takes. Without the permission `autoscaling:SetInstanceHealth` nothing happens but a line in the \
+             log. Should be above the group's health check grace period."
         ),
     ]
 }
