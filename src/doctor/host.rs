@@ -28,6 +28,8 @@ pub struct HostFacts {
     pub ptrace_scope: Option<u64>,
     /// `kernel.core_pattern`.
     pub core_pattern: Option<String>,
+    /// `debug.exception-trace`: whether a program that faults has a line in the kernel's log.
+    pub exception_trace: Option<u64>,
     /// Each file of `/sys/devices/system/cpu/vulnerabilities`, with its text.
     pub vulnerabilities: Vec<(String, String)>,
     /// Whether two threads share a core right now.
@@ -62,6 +64,7 @@ impl HostFacts {
             ksm: number("sys/kernel/mm/ksm/run"),
             ptrace_scope: number("proc/sys/kernel/yama/ptrace_scope"),
             core_pattern: text("proc/sys/kernel/core_pattern"),
+            exception_trace: number("proc/sys/debug/exception-trace"),
             vulnerabilities: files(&cpus.join("vulnerabilities")),
             smt: number("sys/devices/system/cpu/smt/active").map(|active| active == 1),
             swaps: text("proc/swaps").map(|text| parse_swaps(&text)).unwrap_or_default(),

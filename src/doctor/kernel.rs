@@ -19,9 +19,10 @@ pub const FILTERS: Check = check("kernel.filters", "there is room for every sand
 pub const HUGE_PAGES: Check = check("kernel.huge-pages", "no memory is kept apart that no limit counts");
 pub const MERGING: Check = check("kernel.merging", "equal pages of different containers stay apart");
 pub const CORES: Check = check("kernel.core-dumps", "a crash starts no program of the host");
+pub const FAULT_LINES: Check = check("kernel.fault-lines", "programs write nothing to the kernel's log");
 pub const PROCESSOR: Check = check("kernel.processor", "the processor's known leaks are closed");
 
-pub const CHECKS: [Check; 12] = [
+pub const CHECKS: [Check; 13] = [
     VERSION,
     SAME,
     LANDLOCK,
@@ -33,6 +34,7 @@ pub const CHECKS: [Check; 12] = [
     MERGING,
     PTRACE,
     CORES,
+    FAULT_LINES,
     PROCESSOR,
 ];
 
@@ -70,6 +72,7 @@ pub fn judge(facts: &HostFacts, engine_kernel: &str, landlock: Option<u64>) -> V
         merging(facts.ksm),
         ptrace(facts.ptrace_scope),
         cores(facts.core_pattern.as_deref()),
+        fault_lines(facts.exception_trace),
         processor(&facts.vulnerabilities),
     ]);
     findings
@@ -183,6 +186,18 @@ fn merging(ksm: Option<u64>) -> Finding {
     MERGING.good("KSM is off")
 }
 
+fn fault_lines(exception_trace: Option<u64>) -> Finding {
+    match exception_trace {
+        Some(value @ 1..) => FAULT_LINES.note(
+            format!("debug.exception-trace = {value}"),
+            "each program that faults has a line in the kernel's log, with a name of its own choice: a line feed in it begins a line \
+             that looks like the kernel's, and many of them push others out. Set debug.exception-trace = 0",
+        ),
+        Some(0) => FAULT_LINES.good("debug.exception-trace = 0"),
+        None => FAULT_LINES.good("this kernel writes none"),
+    }
+}
+
 fn ptrace(scope: Option<u64>) -> Finding {
     match scope {
         Some(value @ 1..) => PTRACE.good(format!("kernel.yama.ptrace_scope = {value}")),
@@ -243,6 +258,7 @@ mod tests {
             ksm: Some(0),
             ptrace_scope: Some(1),
             core_pattern: Some("core".to_owned()),
+            exception_trace: Some(0),
             vulnerabilities: vec![
                 ("meltdown".to_owned(), "Not affected".to_owned()),
                 ("mds".to_owned(), "Mitigation: Clear CPU buffers; SMT disabled".to_owned()),
@@ -276,6 +292,7 @@ mod tests {
         is(|facts| facts.bpf_jit_limit = Some(1 << 20), FILTERS, Verdict::Warning);
         is(|facts| facts.huge_page_pools = vec![(2_048, 512)], HUGE_PAGES, Verdict::Note);
         is(|facts| facts.ksm = Some(1), MERGING, Verdict::Note);
+        is(|facts| facts.exception_trace = Some(1), FAULT_LINES, Verdict::Note);
         is(|facts| facts.ptrace_scope = None, PTRACE, Verdict::Note);
         is(
             |facts| facts.core_pattern = Some("|/usr/lib/systemd/systemd-coredump %P".to_owned()),
