@@ -140,6 +140,7 @@ impl Queue for Memory {
                 receive_count: 1,
                 sent: None,
                 group: None,
+                sender: None,
                 trace: Trace::default(),
             };
             Ok(tokio::time::timeout(wait, body).await.ok().map(message).into_iter().collect())

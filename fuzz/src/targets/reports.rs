@@ -107,6 +107,7 @@ fn report(input: &mut Input<'_>) -> Report {
         redelivered: false,
         lease: Lease::Held,
         message_id: None,
+        sender: None,
         trace_id: None,
         trace: Default::default(),
         worker: WorkerReport { id: "w-1".to_owned(), version: "0.1.0".to_owned(), host },
