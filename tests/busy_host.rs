@@ -17,7 +17,7 @@ use support::unique;
 const COMPUTING: usize = 20;
 
 /// What one job may take in all, in seconds. The hogs end by themselves after as much for each, should this process be killed.
-const JOB_S: u64 = 30;
+const JOB_S: u64 = 60;
 
 /// How many honest jobs run where nobody asks for another number: one of each language.
 const HONEST: usize = LANGUAGES.len();
