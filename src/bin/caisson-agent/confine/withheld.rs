@@ -6,6 +6,7 @@
 //! the two together.
 
 use super::filter::{Denial, When};
+use crate::sys::CACHESTAT;
 
 /// Calls refused whatever their arguments.
 pub(super) const WITHHELD: &[libc::c_long] = &[
@@ -23,6 +24,7 @@ pub(super) const WITHHELD: &[libc::c_long] = &[
     libc::SYS_keyctl,
     libc::SYS_request_key,
     libc::SYS_seccomp,
+    CACHESTAT,
     libc::SYS_bpf,
     libc::SYS_perf_event_open,
     libc::SYS_userfaultfd,
