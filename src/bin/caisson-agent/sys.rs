@@ -194,9 +194,6 @@ pub(crate) fn may_write(path: &str) -> bool {
     unsafe { libc::access(path.as_ptr(), libc::W_OK | libc::X_OK) == 0 }
 }
 
-/// The same number on every processor (asm-generic/unistd.h); libc doesn't have it for all.
-pub(crate) const CACHESTAT: libc::c_long = 451;
-
 /// Sets a file's times to now, which takes no more than permission to write to it. A link's own, where it is one.
 pub(crate) fn set_times(path: &CStr) -> io::Result<()> {
     // SAFETY: `path` ends with a NUL; without times the call takes the present one.

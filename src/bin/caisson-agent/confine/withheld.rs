@@ -6,7 +6,9 @@
 //! the two together.
 
 use super::filter::{Denial, When};
-use crate::sys::CACHESTAT;
+
+/// The same number on every processor (asm-generic/unistd.h); libc doesn't have it for all.
+pub(crate) const CACHESTAT: libc::c_long = 451;
 
 /// Calls refused whatever their arguments.
 pub(super) const WITHHELD: &[libc::c_long] = &[

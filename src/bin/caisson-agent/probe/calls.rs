@@ -6,7 +6,7 @@ use std::io;
 
 use super::attempt::{call, in_child, outcome};
 use super::fact;
-use crate::sys::CACHESTAT;
+use crate::confine::CACHESTAT;
 
 /// An argument that is no valid descriptor, address or pid.
 const BAD: usize = usize::MAX;
