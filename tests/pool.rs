@@ -119,7 +119,11 @@ async fn programs_that_pass_their_limits_get_their_verdicts_in_waiting_container
     let lab = lab(2, 4).await;
     let cases = [
         (c("int main(void) { for (;;) ; }", json!({ "limits": { "cpu_time_ms": 300 } })), "time_limit"),
-        (python("x = bytearray(400 << 20)", json!({})), "memory_limit"),
+        // Close to its limit a program spends most of its time in the kernel's search for memory.
+        (
+            python("x = bytearray(400 << 20)", json!({ "limits": { "cpu_time_ms": 20_000, "wall_time_ms": 30_000 } })),
+            "memory_limit",
+        ),
         (bash("yes", json!({ "limits": { "output_bytes": 65_536 } })), "output_limit"),
         (bash("kill -9 $$", json!({})), "runtime_error"),
         (bash("sleep 100", json!({ "limits": { "wall_time_ms": 500 } })), "time_limit"),
