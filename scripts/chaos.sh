@@ -2,10 +2,10 @@
 # Real workers under faults, or one worker under load, beside a local SQS; bounded, and ends by itself.
 #
 #   scripts/chaos.sh [chaos|soak] [--workers N] [--slots N] [--waiting N] [--receipts N] [--recycle 1] [--jobs N] [--seed N]
-#                    [--runs N] [--minutes N] [--keep 1]
+#                    [--runs N] [--seconds N] [--minutes N] [--keep 1]
 #
-# chaos: so many runs (1) with N workers (4) of so many slots (4) and M jobs (400), each at most so many minutes (8), the first fifth
-#        of which have faults; prints the invariants one by one, and the seed, which is the next number for each further run.
+# chaos: so many runs (1) with N workers (4) of so many slots (4), M jobs (400) and faults for so many seconds (75), each at most so
+#        many minutes (22); prints the invariants one by one, and the seed, which is the next number for each further run.
 #        --receipts N is the incoming queue's maxReceiveCount: 5 where the seed is even, 3 where it is odd, unless told;
 #        --recycle 1 has containers started again for later jobs;
 #        --waiting 0 runs without containers made ahead, and then looks at CPUs, too;
@@ -28,7 +28,7 @@ if [[ $test == soak ]]; then
 fi
 while (($# > 0)); do
     case $1 in
-        --workers | --slots | --waiting | --receipts | --recycle | --jobs | --seed | --runs | --minutes | --keep) name=${1#--} ;;
+        --workers | --slots | --waiting | --receipts | --recycle | --jobs | --seed | --runs | --seconds | --minutes | --keep) name=${1#--} ;;
         *) fail "no such option: $1" "see the head of scripts/chaos.sh" ;;
     esac
     [[ ${2:-} =~ ^[0-9]+$ ]] || fail "$1 takes a whole number"

@@ -35,8 +35,8 @@ def remove_no_value_from_lists() -> None:
 
 def serialize_what_changes_a_queue() -> None:
     """moto's threads change a queue's list of messages without its lock: of two deletions at one moment, one brings back what
-    the other has deleted, and two receives at one moment hand out the same message. Each takes the lock here; a long poll gives
-    it up while it waits."""
+    the other has deleted, two receives at one moment hand out the same message, and a message that is handed out while the
+    messages are counted counts twice. Each takes the lock here; a long poll gives it up while it waits."""
     from moto.sqs.models import SQSBackend
 
     def locked(original):
@@ -47,7 +47,7 @@ def serialize_what_changes_a_queue() -> None:
 
         return method
 
-    for name in ("receive_message", "change_message_visibility", "delete_message"):
+    for name in ("receive_message", "change_message_visibility", "delete_message", "get_queue_attributes"):
         setattr(SQSBackend, name, locked(getattr(SQSBackend, name)))
 
 

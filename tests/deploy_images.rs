@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use support::engine::{Image, Leftovers, docker, gone, holding, socket, try_docker};
-use support::jobs::{bash, held, python, test};
+use support::jobs::{bash, held, hungry, python, test};
 use support::process::{caisson, finish};
 use support::queue::{EMPTY, Queue};
 use support::worker::Worker;
@@ -150,7 +150,7 @@ async fn a_worker_in_a_container_answers_as_one_outside_and_dies_without_a_trace
         python(sum, json!({ "tests": [test("1", "1 2", "3"), test("2", "4 5", "8")] })),
         bash("echo out; echo err >&2; exit 3", json!({})),
         bash("while :; do :; done", json!({ "limits": { "cpu_time_ms": 200 } })),
-        python("x = bytearray(200 << 20)", json!({ "limits": { "memory_bytes": 64 << 20 } })),
+        hungry(),
     ];
 
     let outside = Worker::start(&incoming, &outgoing, "worker.slots = 2").await;

@@ -115,6 +115,8 @@ fn the_page_on_faults_has_every_crash_point_in_its_order() {
 fn whatever_the_security_page_says_attacks_a_promise_is_there() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let page = std::fs::read_to_string(root.join("SECURITY.md")).expect("the page is there");
+    // The table of the kernel's objects, which comes after it, has other columns.
+    let (page, _) = page.split_once("\n## What the kernel keeps").expect("the table of promises comes first");
     let mut sources = String::new();
     sources_of(&root.join("src"), &mut sources);
     sources_of(&root.join("tests"), &mut sources);

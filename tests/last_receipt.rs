@@ -228,7 +228,7 @@ async fn dead_letters_that_nobody_answered_are_answered_once_and_others_left_alo
     worker.stop().await;
     other.stop().await;
     assert_eq!(queues.outgoing.counts().await, EMPTY, "none is answered twice");
-    let all = [&jobs[..], &[by_hand.clone()]].concat();
+    let all = [&jobs[..], std::slice::from_ref(&by_hand)].concat();
     let (answered, others): (Vec<_>, Vec<_>) = letters(&queues, &all).await.into_iter().partition(is_answered);
     assert_eq!((answered.len(), others.len()), (3, 1));
     assert_eq!(others[0].body(), Some(by_hand.to_string().as_str()));

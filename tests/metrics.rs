@@ -37,6 +37,7 @@ fn whatever_is_counted_is_on_the_page() {
     metrics::received(3);
     metrics::polled();
     metrics::capacity(4, 1 << 30);
+    metrics::held_up(Some(false));
     let occupied = metrics::occupied(1 << 20);
     metrics::warm(2);
     metrics::cold_start();

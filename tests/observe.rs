@@ -130,10 +130,8 @@ async fn a_job_that_we_fail_is_named_in_the_line_that_says_so() {
     let (incoming, outgoing) = queues().await;
     let engine = EngineProxy::start();
     // Without a pool, which would have containers from before.
-    let more = format!(
-        "worker.slots = 1\npool.enabled = false\n{LISTEN}\nsandbox.engine_socket = \"{}\"",
-        engine.socket()
-    );
+    let more =
+        format!("worker.slots = 1\npool.enabled = false\n{LISTEN}\nsandbox.engine_socket = \"{}\"", engine.socket());
     let worker = Worker::start(&incoming, &outgoing, &more).await;
     engine.fail("create", EngineFault::Answers("no space left on device"), usize::MAX);
     let job = bash("true", json!({}));

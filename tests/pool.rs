@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use caisson::sandbox::{PoolFigures, PoolSettings};
 use serde_json::{Value, json};
 use support::engine::{Leftovers, containers_of, docker, gone, inspect, signal_agent, try_docker};
-use support::jobs::{bash, c, python, stdout, test, verdict};
+use support::jobs::{bash, c, hungry, stdout, test, verdict};
 use support::lab::Lab;
 use support::process::{caisson, signal};
 use support::{unique, until, within};
@@ -119,7 +119,7 @@ async fn programs_that_pass_their_limits_get_their_verdicts_in_waiting_container
     let lab = lab(2, 4).await;
     let cases = [
         (c("int main(void) { for (;;) ; }", json!({ "limits": { "cpu_time_ms": 300 } })), "time_limit"),
-        (python("x = bytearray(400 << 20)", json!({})), "memory_limit"),
+        (hungry(), "memory_limit"),
         (bash("yes", json!({ "limits": { "output_bytes": 65_536 } })), "output_limit"),
         (bash("kill -9 $$", json!({})), "runtime_error"),
         (bash("sleep 100", json!({ "limits": { "wall_time_ms": 500 } })), "time_limit"),

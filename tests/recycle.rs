@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use caisson::sandbox::{PoolFigures, PoolSettings};
 use serde_json::{Value, json};
 use support::engine::{Image, Leftovers, containers_of, docker, gone, inspect, kill_agent, try_docker};
-use support::jobs::{bash, c, of_test, python, stdout, test, verdict};
+use support::jobs::{bash, c, hungry, of_test, python, stdout, test, verdict};
 use support::lab::Lab;
 use support::process::{caisson, finish, signal};
 use support::{unique, until, within};
@@ -411,7 +411,7 @@ async fn many_different_jobs_at_a_time_get_their_own_verdicts() {
         (bash("cat", json!({ "tests": [test("1", "a", "a"), test("2", "a", "b")] })), "wrong_answer"),
         (bash("exit 3", small.clone()), "runtime_error"),
         (python("print(input())", json!({ "tests": [test("1", "x", "x"), test("2", "y", "y")] })), "accepted"),
-        (python("x = bytearray(400 << 20)", json!({})), "memory_limit"),
+        (hungry(), "memory_limit"),
         (c("int main(void) { return 0; }", json!({})), "completed"),
         (c("int main(void) { return x; }", json!({})), "compile_error"),
         (c("int main(void) { for (;;) ; }", json!({ "limits": { "cpu_time_ms": 200 } })), "time_limit"),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use support::engine::{gone, holding, let_go, nothing_left_of};
 use support::engine_proxy::{EngineFault, EngineProxy};
-use support::jobs::{bash, c, held, id, job, python, test, verdict};
+use support::jobs::{bash, c, held, hungry, id, job, python, test, verdict};
 use support::process::{caisson, finish};
 use support::proxy::{Fault, Proxy};
 use support::queue::{Counts, EMPTY, Queue};
@@ -34,7 +34,7 @@ async fn every_job_gets_one_result_with_its_verdict_and_the_incoming_queue_empti
         (python(sum, json!({ "tests": [test("1", "1 2", "3"), test("2", "5 6 7", "19")] })), "wrong_answer"),
         (python("print('hello')", json!({})), "completed"),
         (python("while True: pass", json!({ "limits": { "cpu_time_ms": 200 } })), "time_limit"),
-        (python("x = bytearray(200 << 20)", json!({ "limits": { "memory_bytes": 64 << 20 } })), "memory_limit"),
+        (hungry(), "memory_limit"),
         (bash("yes", json!({ "limits": { "output_bytes": 1_000 } })), "output_limit"),
         (bash("exit 3", json!({})), "runtime_error"),
         (bash("kill -SEGV $$", json!({})), "runtime_error"),

@@ -231,7 +231,7 @@ fn letter(message: Message) -> Option<Letter> {
     let system = message.attributes.unwrap_or_default();
     let text = |name| system.get(&name).cloned();
     let attributes = message.message_attributes.unwrap_or_default().into_iter();
-    Some(Letter {
+    Some(Letter::with_source(Letter {
         group: text(MessageSystemAttributeName::MessageGroupId),
         trace: text(MessageSystemAttributeName::AwsTraceHeader),
         receive_count: text(MessageSystemAttributeName::ApproximateReceiveCount)
@@ -246,8 +246,7 @@ fn letter(message: Message) -> Option<Letter> {
         receipt_handle: message.receipt_handle?,
         body: message.body.unwrap_or_default(),
         attributes: attributes.filter_map(|(name, value)| Some((name, attribute(value)?))).collect(),
-    })
-    .map(Letter::with_source)
+    }))
 }
 
 fn attribute(value: MessageAttributeValue) -> Option<Attribute> {

@@ -45,11 +45,9 @@ impl Images {
         }
         let mut missing = Vec::new();
         for reference in references {
-            match self.refresh(engine, reference).await {
-                Err(error @ (SandboxError::ImageMissing { .. } | SandboxError::ImageVolumes { .. })) => {
-                    missing.push(error)
-                }
-                Ok(_) | Err(_) => {}
+            let refreshed = self.refresh(engine, reference).await;
+            if let Err(error @ (SandboxError::ImageMissing { .. } | SandboxError::ImageVolumes { .. })) = refreshed {
+                missing.push(error);
             }
         }
         if missing.is_empty() {

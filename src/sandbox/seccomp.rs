@@ -222,7 +222,8 @@ mod tests {
     /// The agent has the same list by number, for runtimes under which the profile isn't in force.
     #[test]
     fn what_the_profile_refuses_the_agent_refuses_where_there_is_no_profile() {
-        // The numbers of 32-bit processors only, and two that the C library's bindings lack; gVisor has none of them.
+        // The numbers of 32-bit processors only, one that the C library's bindings lack and gVisor as well, and one that the agent
+        // has by a name of its own.
         const WITHOUT_NUMBER: [&str; 4] = ["vm86", "vm86old", "io_pgetevents", "cachestat"];
         let withheld = include_str!("../bin/caisson-agent/confine/withheld.rs");
         let (withheld, _) = withheld.split_once("];").expect("the list has an end");

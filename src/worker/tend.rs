@@ -74,7 +74,7 @@ impl<A: Answering> Worker<A> {
             return;
         }
         let outcome = self.look_through(&dead_letters, most, seen, shutdown).await;
-        let is_news = dead_letters.looked(outcome.as_ref().map(|()| ()));
+        let is_news = dead_letters.looked(outcome.as_ref().copied());
         match outcome {
             Err(error) if is_news || seen.at.is_none() => tracing::warn!(
                 queue = dead_letters.letters().url(),

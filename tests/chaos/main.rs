@@ -13,11 +13,13 @@
 
 mod accounts;
 mod answers;
+mod figures;
 mod fleet;
 mod jobs;
 mod keeper;
 mod ledger;
 mod leftovers;
+mod life;
 mod lives;
 mod log;
 mod made_up;

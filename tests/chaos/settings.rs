@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use crate::support::PATIENCE;
 
+/// What a run may take beside its faults: all that waits, and dead letters that a dying worker hid.
+const LEAST: Duration = PATIENCE;
+
 /// How the names of the queues begin.
 pub(crate) const INCOMING: &str = "chaos-jobs";
 pub(crate) const OUTGOING: &str = "chaos-results";
@@ -33,7 +36,7 @@ pub(crate) struct Settings {
     pub(crate) receipts: u64,
     /// Further jobs that lie among the dead letters from the beginning, and nobody has answered them.
     pub(crate) buried: usize,
-    /// After this a run ends, done or not.
+    /// After this a run that isn't done counts as one that hangs.
     pub(crate) longest: Duration,
     pub(crate) visibility_s: u64,
     /// Nothing more is done to the run after this.
@@ -54,7 +57,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// What a run of this size has by itself.
-    fn sized(seed: u64, workers: usize, jobs: usize, longest: Duration) -> Settings {
+    fn sized(seed: u64, workers: usize, jobs: usize, faults_for: Duration) -> Settings {
         Settings {
             seed,
             workers,
@@ -65,9 +68,10 @@ impl Settings {
             keep: false,
             receipts: if seed.is_multiple_of(2) { 5 } else { 3 },
             buried: 5,
-            longest,
-            visibility_s: 15,
-            faults_for: longest.mul_f64(0.2),
+            // A machine on which twenty others compute takes ten times as long.
+            longest: LEAST + 10 * faults_for,
+            visibility_s: 30,
+            faults_for,
             kill_every: Duration::from_secs(10),
             engine_reset: 0.01,
             sqs_refused: 0.03,
@@ -78,12 +82,11 @@ impl Settings {
     }
 
     pub(crate) fn small() -> Settings {
-        let settings = Settings::sized(fresh_seed(), 2, 60, PATIENCE);
-        Settings { buried: 2, faults_for: Duration::from_secs(35), ..settings }
+        Settings { buried: 2, ..Settings::sized(fresh_seed(), 2, 60, Duration::from_secs(35)) }
     }
 
     /// One for each run. `CHAOS_SEED`, and those that follow it for the runs after the first; `CHAOS_RUNS`, `CHAOS_WORKERS`,
-    /// `CHAOS_JOBS`, `CHAOS_MINUTES`, `CHAOS_SLOTS`, `CHAOS_WAITING`, `CHAOS_RECEIPTS`; `CHAOS_RECYCLE` and
+    /// `CHAOS_JOBS`, `CHAOS_SECONDS` of faults, `CHAOS_MINUTES` at most, `CHAOS_SLOTS`, `CHAOS_WAITING`, `CHAOS_RECEIPTS`; `CHAOS_RECYCLE` and
     /// `CHAOS_KEEP` are 1 or 0.
     pub(crate) fn from_environment() -> Vec<Settings> {
         let read = |name: &str| {
@@ -91,14 +94,15 @@ impl Settings {
             Some(text.parse::<u64>().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
         };
         let small = |name: &str, default: u64| usize::try_from(read(name).unwrap_or(default)).expect("a small number");
-        let longest = Duration::from_secs(60 * read("CHAOS_MINUTES").unwrap_or(8));
+        let faults_for = Duration::from_secs(read("CHAOS_SECONDS").unwrap_or(75));
         let first = read("CHAOS_SEED").unwrap_or_else(fresh_seed);
         let runs = first..first + read("CHAOS_RUNS").unwrap_or(1);
         runs.map(|seed| {
-            let settings = Settings::sized(seed, small("CHAOS_WORKERS", 4), small("CHAOS_JOBS", 400), longest);
+            let settings = Settings::sized(seed, small("CHAOS_WORKERS", 4), small("CHAOS_JOBS", 400), faults_for);
             Settings {
                 slots: small("CHAOS_SLOTS", 4),
                 waiting: small("CHAOS_WAITING", 2),
+                longest: read("CHAOS_MINUTES").map_or(settings.longest, |minutes| Duration::from_secs(60 * minutes)),
                 receipts: read("CHAOS_RECEIPTS").unwrap_or(settings.receipts),
                 recycle: small("CHAOS_RECYCLE", 0) > 0,
                 keep: small("CHAOS_KEEP", 0) > 0,

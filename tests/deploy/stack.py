@@ -151,7 +151,7 @@ def look_at_permissions(name: str, out: dict, made: dict, bucket: str | None) ->
     log = granted.pop("OwnLog")
     assert log["Resource"].startswith("arn:aws:logs:us-east-1:123456789012:log-group:/caisson/"), log
     if bucket:
-        allows(granted.pop("ReadJobs"), {"s3:GetObject"}, f"arn:aws:s3:::{bucket}/*")
+        allows(granted.pop("ReadJobs"), {"s3:GetObject"}, *(f"arn:aws:s3:::{bucket}/{part}/*" for part in ("jobs", "data")))
         allows(granted.pop("TellMissingFromForbidden"), {"s3:ListBucket"}, f"arn:aws:s3:::{bucket}")
         allows(granted.pop("WriteResults"), {"s3:PutObject"}, f"arn:aws:s3:::{bucket}/results/*")
     same("what else the instances may do", granted, {})

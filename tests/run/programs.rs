@@ -35,7 +35,7 @@ async fn the_exit_code_tells_how_a_program_ended() {
         (
             "memory.py",
             "x = bytearray(300 << 20)",
-            &[],
+            &["--limit", "cpu_time_ms=20000"],
             124,
             "caisson: the program needed more than its 256 MiB of memory\n",
         ),

@@ -42,6 +42,12 @@ pub(crate) fn held_at_most(seconds: u64) -> Value {
     with(job, args)
 }
 
+/// Wants more memory than there is by default. Close to its limit a program spends its time in the kernel's search for memory, which on
+/// a busy machine was seen to take two seconds of CPU time.
+pub(crate) fn hungry() -> Value {
+    python("x = bytearray(400 << 20)", json!({ "limits": { "cpu_time_ms": 20_000, "wall_time_ms": 30_000 } }))
+}
+
 /// Files in so many folders that their records alone don't fit into 8 MiB. The least that they take does, or the job would be
 /// refused.
 pub(crate) fn full(more: Value) -> Value {

@@ -20,6 +20,8 @@ mod withheld;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
+pub(crate) use withheld::CACHESTAT;
+
 use crate::sys;
 
 pub(crate) struct Confinement {

@@ -53,8 +53,9 @@ async function main() {
     console.log((await client.toArray()).join(''));
     server.close();
 
-    process.once('SIGUSR2', () => console.log('signalled'));
+    const signalled = once(process, 'SIGUSR2');
     process.kill(process.pid, 'SIGUSR2');
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await signalled;
+    console.log('signalled');
     console.log(process.cwd(), os.tmpdir(), os.hostname(), os.availableParallelism() > 0, process.stdout.isTTY === undefined);
 }

@@ -7,6 +7,9 @@
 
 use super::filter::{Denial, When};
 
+/// The same number on every processor (asm-generic/unistd.h); libc doesn't have it for all.
+pub(crate) const CACHESTAT: libc::c_long = 451;
+
 /// Calls refused whatever their arguments.
 pub(super) const WITHHELD: &[libc::c_long] = &[
     libc::SYS_io_uring_setup,
@@ -23,6 +26,7 @@ pub(super) const WITHHELD: &[libc::c_long] = &[
     libc::SYS_keyctl,
     libc::SYS_request_key,
     libc::SYS_seccomp,
+    CACHESTAT,
     libc::SYS_bpf,
     libc::SYS_perf_event_open,
     libc::SYS_userfaultfd,

@@ -6,6 +6,7 @@ use std::io;
 
 use super::attempt::{call, in_child, outcome};
 use super::fact;
+use crate::confine::CACHESTAT;
 
 /// An argument that is no valid descriptor, address or pid.
 const BAD: usize = usize::MAX;
@@ -27,9 +28,6 @@ const FILTER_MODE: usize = 1;
 const HUGE_PAGES: usize = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_HUGETLB) as usize;
 /// PR_SET_MEMORY_MERGE, linux/prctl.h; with 0 it turns off what is off.
 const MEMORY_MERGE: usize = 67;
-
-/// The same number on every processor (asm-generic/unistd.h); libc doesn't have it for all.
-const CACHESTAT: libc::c_long = 451;
 
 /// What makes or enters namespaces and mounts.
 const NAMESPACES: &[(&str, libc::c_long, [usize; 6])] = &[
