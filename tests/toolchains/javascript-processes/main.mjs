@@ -55,7 +55,10 @@ async function main() {
 
     const signalled = once(process, 'SIGUSR2');
     process.kill(process.pid, 'SIGUSR2');
+    // A signal that is waited for keeps no program alive.
+    const alive = setInterval(() => {}, 1000);
     await signalled;
+    clearInterval(alive);
     console.log('signalled');
     console.log(process.cwd(), os.tmpdir(), os.hostname(), os.availableParallelism() > 0, process.stdout.isTTY === undefined);
 }
