@@ -13,6 +13,17 @@ pub enum State {
     Asleep,
 }
 
+/// What a thread that isn't runnable waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// A file system.
+    Files,
+    /// Another program, a time, input: whatever is the program's own business.
+    Other,
+    /// The kernel doesn't tell at this moment, and will in a while.
+    Unknown,
+}
+
 /// What of a `stat` file of a process or a thread is of use here (proc_pid_stat(5)).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
@@ -42,17 +53,21 @@ impl Stat {
         Some(Stat { state, threads, is_open: code > 1 })
     }
 
-    /// Whether the thread waits for a file system, by the name of the kernel's function that it waits in (its file `wchan`,
+    /// What the thread waits for, by the name of the kernel's function that it waits in (its file `wchan`,
     /// proc_pid_wchan(5)).
     ///
     /// A thread whose `vfork` waits for the child is uninterruptible too, and that is no disk; whoever hides gets no credit
-    /// for waiting. `0` is what an open one has on its way to sleep or back. What a file system in user space answers is
-    /// waited for interruptibly at first: fuse-overlayfs keeps images that way. The names were read on Linux 6.18.
-    pub fn waits_for_files(&self, function: &[u8]) -> bool {
-        match self.state {
-            State::Runnable => false,
-            State::Uninterruptible => self.is_open && !matches!(function, b"kernel_clone" | b"wait_for_vfork_done"),
-            State::Asleep => function == b"request_wait_answer",
+    /// for waiting. `0` is what an open one has on its way to sleep or back; on a busy host that lasts, since a thread that
+    /// had more than its share stays in the scheduler's queue for a while after it fell asleep (Linux 6.12, `DELAY_DEQUEUE`
+    /// in kernel/sched/features.h). What a file system in user space answers is waited for interruptibly at first:
+    /// fuse-overlayfs keeps images that way. The names were read on Linux 6.18.
+    pub fn waits_for(&self, function: &[u8]) -> WaitsFor {
+        match (self.state, function) {
+            (State::Uninterruptible, b"kernel_clone" | b"wait_for_vfork_done") => WaitsFor::Other,
+            (State::Uninterruptible, _) if self.is_open => WaitsFor::Files,
+            (State::Asleep, b"request_wait_answer") => WaitsFor::Files,
+            (State::Asleep, b"0") if self.is_open => WaitsFor::Unknown,
+            _ => WaitsFor::Other,
         }
     }
 }
@@ -94,19 +109,25 @@ mod tests {
     }
 
     #[test]
-    fn only_a_file_system_is_waited_for_where_that_can_be_told() {
+    fn what_is_waited_for_is_known_where_the_kernel_tells() {
         for (state, rest, function, expected) in [
-            ("D", OPEN, "folio_wait_bit_common", true),
-            ("D", OPEN, "0", true),
-            ("S", OPEN, "request_wait_answer", true),
-            ("D", OPEN, "kernel_clone", false),
-            ("D", HIDDEN, "0", false),
-            ("D", HIDDEN, "folio_wait_bit_common", false),
-            ("S", OPEN, "0", false),
-            ("S", OPEN, "hrtimer_nanosleep", false),
-            ("R", OPEN, "request_wait_answer", false),
+            ("D", OPEN, "folio_wait_bit_common", WaitsFor::Files),
+            ("D", OPEN, "0", WaitsFor::Files),
+            ("S", OPEN, "request_wait_answer", WaitsFor::Files),
+            ("D", OPEN, "kernel_clone", WaitsFor::Other),
+            ("D", HIDDEN, "0", WaitsFor::Other),
+            ("D", HIDDEN, "folio_wait_bit_common", WaitsFor::Other),
+            ("S", OPEN, "0", WaitsFor::Unknown),
+            ("S", HIDDEN, "0", WaitsFor::Other),
+            // Such a file is empty where there is none, as under gVisor.
+            ("S", OPEN, "", WaitsFor::Other),
+            ("S", OPEN, "hrtimer_nanosleep", WaitsFor::Other),
+            ("R", OPEN, "request_wait_answer", WaitsFor::Other),
         ] {
-            assert_eq!(stat(state, rest).waits_for_files(function.as_bytes()), expected, "{state} {function}");
+            assert_eq!(stat(state, rest).waits_for(function.as_bytes()), expected, "{state} {function}");
         }
+        // What has ended and is not yet taken in.
+        let ended = stat("Z", &OPEN.replace("94901217632256", "0"));
+        assert_eq!(ended.waits_for(b"0"), WaitsFor::Other);
     }
 }

@@ -205,7 +205,7 @@ impl Run<'_> {
         self.thrashed |= self.thrashing.look(now, memory, || meter.reclaim());
         let cpu_time_us = self.cpu_time_us()?;
         let held_or_last = (!self.channel.is_idle(), is_due);
-        self.waits.look(&self.agent.processes, now, cpu_time_us, due, held_or_last);
+        let is_known = self.waits.look(&self.agent.processes, now, cpu_time_us, due, held_or_last);
         self.locks = self.agent.locks.look(now);
         if self.locks != Found::Nothing {
             return Ok(true);
@@ -214,7 +214,7 @@ impl Run<'_> {
             return Ok(true);
         }
         self.tell_of_waiting(now)?;
-        Ok(self.wall_left_us(now) == 0 || self.cpu_wait_us() > self.step.cpu_wait_us)
+        Ok((is_known && self.wall_left_us(now) == 0) || self.cpu_wait_us() > self.step.cpu_wait_us)
     }
 
     /// What the program has used so far.

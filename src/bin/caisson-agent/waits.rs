@@ -9,13 +9,15 @@
 //! program must not know when they come, so their distance varies. A program alone on its CPU, that runs for a part `u` of
 //! the time, is seen runnable in a part `u` of the looks; so it can gain a quarter of its wall time at most (at `u` = 1/2),
 //! and meets its limit of CPU time before that.
+//!
+//! Where the kernel doesn't say what a sleeping thread waits for, the next look decides for the time before as well.
 
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use caisson::process::{Stat, State};
+use caisson::process::{Stat, State, WaitsFor};
 
 use crate::{sys, tree};
 
@@ -27,6 +29,10 @@ const AWAKE_US: u64 = 250;
 
 /// How many times longer than a look's CPU time nobody looks again, so that looks take a twentieth of the time at most.
 const REST: u32 = 20;
+
+/// How many looks in a row may leave open what the program waits for. With 20 busy processes on two cores up to a third of a
+/// compiler's looks did.
+const MOST_UNKNOWN: u32 = 8;
 
 /// The container's processes, as `/proc` has them.
 pub(crate) struct Processes(OwnedFd);
@@ -75,6 +81,8 @@ impl Processes {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Doing {
     Asleep,
+    /// It sleeps, and the kernel doesn't say for what.
+    Unknown,
     WaitsForFiles,
     CouldRun,
 }
@@ -85,7 +93,11 @@ fn doing(stat: Stat, thread: &OwnedFd) -> Doing {
     }
     let mut function = [0; 64];
     let length = read(thread, c"wchan", &mut function).unwrap_or(0);
-    if stat.waits_for_files(&function[..length]) { Doing::WaitsForFiles } else { Doing::Asleep }
+    match stat.waits_for(&function[..length]) {
+        WaitsFor::Files => Doing::WaitsForFiles,
+        WaitsFor::Unknown => Doing::Unknown,
+        WaitsFor::Other => Doing::Asleep,
+    }
 }
 
 fn stat(folder: &OwnedFd) -> io::Result<Stat> {
@@ -105,18 +117,20 @@ pub(crate) struct Waits {
     settled: Instant,
     cpu_time_us: u64,
     next_look: Instant,
+    /// How many looks have left it open since then.
+    unknown: u32,
     cpu_wait_us: u64,
     file_wait_us: u64,
 }
 
 impl Waits {
     pub(crate) fn new(started: Instant) -> Waits {
-        Waits { settled: started, cpu_time_us: 0, next_look: started, cpu_wait_us: 0, file_wait_us: 0 }
+        Waits { settled: started, cpu_time_us: 0, next_look: started, unknown: 0, cpu_wait_us: 0, file_wait_us: 0 }
     }
 
     /// Settles the time until `now`, by when the program has used `cpu_time_us` since its start. `is_held` says that the
     /// agent doesn't read the program's output, because the worker doesn't read the agent's; `is_last` that the answer
-    /// decides whether the program is ended now.
+    /// decides whether the program is ended now. Returns whether there is an answer.
     ///
     /// The agent meant to be awake at `due`: since then it had no CPU itself. The program shares the agent's CPU, and may have
     /// run just before the agent and be asleep again. So where it was awake at all, that time is the host's.
@@ -127,23 +141,29 @@ impl Waits {
         cpu_time_us: u64,
         due: Instant,
         (is_held, is_last): (bool, bool),
-    ) {
+    ) -> bool {
         let lost_us = self.lost_us(now, cpu_time_us);
         if lost_us < LEAST_US {
             self.settle(now, cpu_time_us);
         } else if is_last || now >= self.next_look {
             let own_cpu_time_us = sys::own_cpu_time_us();
-            let was_awake = cpu_time_us.saturating_sub(self.cpu_time_us) >= AWAKE_US;
-            match if is_held { Doing::CouldRun } else { processes.doing() } {
-                Doing::CouldRun => self.cpu_wait_us += lost_us,
-                Doing::WaitsForFiles => self.file_wait_us += lost_us,
-                Doing::Asleep if was_awake => self.cpu_wait_us += lost_us.min(self.late_us(now, due)),
-                Doing::Asleep => {}
-            }
-            self.settle(now, cpu_time_us);
+            let doing = if is_held { Doing::CouldRun } else { processes.doing() };
             let took = Duration::from_micros(sys::own_cpu_time_us().saturating_sub(own_cpu_time_us));
             self.next_look = now + REST * took;
+            if doing == Doing::Unknown && self.unknown < MOST_UNKNOWN {
+                self.unknown += 1;
+                return false;
+            }
+            let was_awake = cpu_time_us.saturating_sub(self.cpu_time_us) >= AWAKE_US;
+            match doing {
+                Doing::CouldRun => self.cpu_wait_us += lost_us,
+                Doing::WaitsForFiles => self.file_wait_us += lost_us,
+                Doing::Unknown | Doing::Asleep if was_awake => self.cpu_wait_us += lost_us.min(self.late_us(now, due)),
+                Doing::Unknown | Doing::Asleep => {}
+            }
+            self.settle(now, cpu_time_us);
         }
+        true
     }
 
     /// The program has ended by itself. What it did since the last look is unknown, but the agent meant to be awake at
@@ -176,7 +196,7 @@ impl Waits {
     }
 
     fn settle(&mut self, now: Instant, cpu_time_us: u64) {
-        (self.settled, self.cpu_time_us) = (now, cpu_time_us);
+        (self.settled, self.cpu_time_us, self.unknown) = (now, cpu_time_us, 0);
     }
 }
 
