@@ -75,7 +75,7 @@ impl Spec<'_> {
         let host = HostConfig {
             // No privilege to lose: none held, none gained by exec.
             cap_drop: Some(vec!["ALL".to_owned()]),
-            security_opt: Some(vec!["no-new-privileges:true".to_owned(), format!("seccomp={}", seccomp::text())]),
+            security_opt: Some(vec!["no-new-privileges=true".to_owned(), format!("seccomp={}", seccomp::text())]),
             privileged: Some(false),
             // Nothing to write but the tmpfs mounts, each with a size and a number of inodes.
             readonly_rootfs: Some(true),

@@ -89,7 +89,7 @@ async fn every_live_container_is_held_to_what_was_promised_and_no_two_share_a_us
         assert_eq!((&mounts[0]["Destination"], &mounts[0]["RW"]), (&json!("/caisson"), &json!(false)));
 
         let options = host["SecurityOpt"].as_array().expect("there are security options");
-        assert!(options.iter().any(|option| option == "no-new-privileges:true"), "{options:?}");
+        assert!(options.iter().any(|option| option == "no-new-privileges=true"), "{options:?}");
         let profile = options.iter().find_map(|option| option.as_str()?.strip_prefix("seccomp="));
         let profile: Value = serde_json::from_str(profile.expect("a seccomp profile is given")).expect("it is JSON");
         assert_eq!(profile["defaultAction"], "SCMP_ACT_ERRNO");

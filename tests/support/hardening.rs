@@ -28,7 +28,7 @@ pub(crate) fn weaknesses(body: &Value, is_recycled: bool) -> Vec<String> {
     must(is_absent(&host["GroupAdd"]), "no further groups");
 
     let options: Vec<&str> = host["SecurityOpt"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-    must(options.contains(&"no-new-privileges:true"), "no-new-privileges");
+    must(options.contains(&"no-new-privileges=true"), "no-new-privileges");
     let profile = options.iter().find_map(|option| option.strip_prefix("seccomp="));
     let profile: Option<Value> = profile.and_then(|text| serde_json::from_str(text).ok());
     must(profile == Some(caisson::sandbox::seccomp::profile()), "our seccomp profile");
