@@ -243,7 +243,8 @@ pub(crate) fn evidence(
         cpu_time_us: ended.cpu_time_us,
         wall_time_us: ended.wall_time_us,
         host_wait_us: allowance.counted_us(&ended.hindrance),
-        memory_peak_bytes: ended.memory_peak_bytes,
+        // The largest process's resident size counts pages of the image that others were charged for (overlay2 shares them).
+        memory_peak_bytes: ended.memory_peak_bytes.min(limits.memory_bytes),
         thrashed: ended.thrashed,
         too_many_locks: ended.too_many_locks,
         oom_kills: ended.oom_kills,
@@ -274,6 +275,19 @@ mod tests {
     fn killed(cpu_wait_us: u64) -> Ended {
         let hindrance = Hindrance { cpu_wait_us: Some(cpu_wait_us), ..Hindrance::default() };
         Ended { ending: StepEnding::Signalled(libc::SIGKILL), wall_time_us: cpu_wait_us, hindrance, ..Ended::default() }
+    }
+
+    #[test]
+    fn no_more_memory_is_told_than_the_limit_that_held() {
+        let limits = Limits::RUN;
+        for (seen, told) in
+            [(limits.memory_bytes - 1, limits.memory_bytes - 1), (limits.memory_bytes * 107 / 100, limits.memory_bytes)]
+        {
+            let ended = Ended { memory_peak_bytes: seen, ..Ended::default() };
+            let allowance = Allowance::new(limits.wall_time_ms, limits.wall_time_ms);
+            let found = evidence(&ended, &HeapWatch::new(None), &limits, &allowance).expect("it ended by itself");
+            assert_eq!(found.memory_peak_bytes, told);
+        }
     }
 
     #[test]
