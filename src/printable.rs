@@ -4,6 +4,7 @@
 //! technical report 36, "bidirectional text spoofing".
 
 use std::fmt::Write;
+use std::io;
 
 /// Whether a character shows what it is and changes nothing else.
 pub fn is_printable(character: char) -> bool {
@@ -50,6 +51,24 @@ pub fn json(text: String) -> String {
         }
     }
     printed
+}
+
+/// Passes JSON on as [`json`] has it. What is written at once is one text.
+#[derive(Debug)]
+pub struct JsonLines<W>(pub W);
+
+impl<W: io::Write> io::Write for JsonLines<W> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        match std::str::from_utf8(text) {
+            Ok(line) => self.0.write_all(json(line.to_owned()).as_bytes())?,
+            Err(_) => self.0.write_all(text)?,
+        }
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 #[cfg(test)]
