@@ -38,7 +38,12 @@ pub enum Command {
     Doctor(DoctorArgs),
     /// Run hostile and ordinary programs with known verdicts on this host; for the moment before its first job.
     #[command(after_help = SELFTEST_HELP)]
-    Selftest,
+    Selftest {
+        /// How many times their own limits of time the programs get, up to the configuration's maxima, for a slow or busy host.
+        /// Those that are to meet such a limit keep it.
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=100))]
+        factor: u64,
+    },
     /// Look at the dead-letter queue of the incoming queue, and send its messages back or delete them.
     #[command(subcommand, after_help = dlq::HELP)]
     Dlq(dlq::DlqCommand),
@@ -93,7 +98,7 @@ Example: caisson worker --config /etc/caisson/caisson.toml";
 
 const SELFTEST_HELP: &str = "\
 Exit code 0: every case that could be run came out as expected; cases in a language whose image is missing are left out and \
-named. 1: one did not, or none could be run.
+named. 1: one did not, or none could be run. Of one that did not, what differs is told, and what was measured.
 
 Example, in a unit file: ExecStartPre=/usr/local/bin/caisson selftest";
 

@@ -38,7 +38,7 @@ pub async fn run(cli: Cli) -> ExitCode {
         }
         Command::Simulate(args) => return simulate::run(args),
         Command::Worker
-        | Command::Selftest
+        | Command::Selftest { .. }
         | Command::Run(_)
         | Command::Doctor(_)
         | Command::Dlq(_)
@@ -61,9 +61,9 @@ pub async fn run(cli: Cli) -> ExitCode {
             telemetry::start(&config.log, None);
             worker::run(&config).await
         }
-        Command::Selftest => {
+        Command::Selftest { factor } => {
             telemetry::start(&config.log, Some("warn"));
-            selftest::run(&config).await
+            selftest::run(&config, factor).await
         }
         Command::Run(args) => {
             telemetry::start(&config.log, Some("warn"));

@@ -8,6 +8,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
+use crate::limits::Limits;
+
 const JOB: &str = "job.json";
 const EXPECTED: &str = "expected.json";
 
@@ -70,6 +72,26 @@ impl Case {
         job["files"] = own.into();
         Ok(Case { name: name.to_owned(), job, expected: expected.ok_or_else(|| missing(EXPECTED))? })
     }
+
+    /// Gives the case's programs `factor` times as much CPU time and wall time, and `most` at most, for a host that is slow or busy.
+    /// One that is to meet a limit of time keeps its own: a slow host makes it meet that no later.
+    pub fn give_time(&mut self, factor: u64, most: &Limits) {
+        self.give_step_time("compile_limits", factor, &Limits::COMPILE, most);
+        if !self.expected.to_string().contains("\"time_limit\"") {
+            self.give_step_time("limits", factor, &Limits::RUN, most);
+        }
+    }
+
+    fn give_step_time(&mut self, limits: &str, factor: u64, default: &Limits, most: &Limits) {
+        for (name, default, most) in [
+            ("cpu_time_ms", default.cpu_time_ms, most.cpu_time_ms),
+            ("wall_time_ms", default.wall_time_ms, most.wall_time_ms),
+        ] {
+            let limit = &mut self.job[limits][name];
+            let own = limit.as_u64().unwrap_or(default);
+            *limit = own.saturating_mul(factor).min(most.max(own)).into();
+        }
+    }
 }
 
 /// Where `actual` isn't what `expected` says: every value that is in `expected` must be there and equal; of a `detail` it
@@ -126,6 +148,26 @@ mod tests {
         assert_eq!(case.job, json!({"version": 1, "id": "files-x", "language": "c", "files": own}));
         assert_eq!(case.expected["verdict"], "accepted");
         assert_eq!(Case::new("x", [("job.json", &job[..])]).expect_err("one is missing"), "x has no expected.json");
+    }
+
+    #[test]
+    fn a_slow_host_gets_more_time_for_what_isnt_about_time() {
+        let most = Limits { cpu_time_ms: 15_000, wall_time_ms: 60_000, ..Limits::MAXIMUM };
+        let case = |verdict: &str| {
+            let job = br#"{"language": "c", "limits": {"cpu_time_ms": 500}}"#;
+            let expected = json!({ "verdict": verdict }).to_string();
+            let mut case =
+                Case::new("x", [("job.json", &job[..]), ("expected.json", expected.as_bytes())]).expect("it is whole");
+            case.give_time(4, &most);
+            case.job
+        };
+        let compile = json!({ "cpu_time_ms": 15_000, "wall_time_ms": 60_000 });
+        let slow = case("accepted");
+        assert_eq!(slow["limits"], json!({ "cpu_time_ms": 2_000, "wall_time_ms": 24_000 }));
+        assert_eq!(slow["compile_limits"], compile);
+        let about_time = case("time_limit");
+        assert_eq!(about_time["limits"], json!({ "cpu_time_ms": 500 }));
+        assert_eq!(about_time["compile_limits"], compile);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::local::{self, Local};
@@ -12,8 +13,12 @@ use super::{FAILED, INTERRUPTED, failed};
 use crate::answer::Origin;
 use crate::config::Config;
 use crate::pipeline::Pipeline;
+use crate::printable;
 use crate::sandbox::SandboxError;
 use crate::selftest::{self, Case};
+
+/// How many steps of a case that came out wrong are shown.
+const STEPS_SHOWN: usize = 5;
 
 /// How one case went.
 struct Outcome {
@@ -24,11 +29,14 @@ struct Outcome {
     problems: Vec<String>,
 }
 
-pub(super) async fn run(config: &Config) -> ExitCode {
-    let cases = match selftest::cases() {
+pub(super) async fn run(config: &Config, factor: u64) -> ExitCode {
+    let mut cases = match selftest::cases() {
         Ok(cases) => cases,
         Err(error) => return failed(&error),
     };
+    for case in &mut cases {
+        case.give_time(factor, &config.limits.maximum);
+    }
     let pipeline = match local::pipeline(config, Local::default()).await {
         Ok(pipeline) => Arc::new(pipeline),
         Err(error) => return failed(&error),
@@ -103,9 +111,32 @@ async fn one(pipeline: &Pipeline, case: &Case) -> Outcome {
     let (verdict, problems) = match pipeline.process(body.as_bytes(), Origin::now(None, 1, None), permit).await {
         Ok(report) => {
             let actual = serde_json::to_value(&report).unwrap_or_default();
-            (report.verdict.to_string(), selftest::differences(&case.expected, &actual))
+            let mut problems = selftest::differences(&case.expected, &actual);
+            if !problems.is_empty() {
+                problems.extend(measured(&actual));
+            }
+            (report.verdict.to_string(), problems)
         }
         Err(error) => ("-".to_owned(), vec![error.to_string()]),
     };
     Outcome { name: case.name.clone(), verdict, milliseconds: started.elapsed().as_millis(), problems }
+}
+
+/// What a result says of itself beside its verdict: its detail, and a line for each step, the first ones of many.
+fn measured(result: &Value) -> Vec<String> {
+    let detail = result["detail"].as_str().map(|detail| format!("detail: {detail}"));
+    let compile = result.get("compile").filter(|step| step.is_object()).map(|step| ("compile".to_owned(), step));
+    let tests = result["tests"].as_array().into_iter().flatten();
+    let tests = tests.map(|test| (format!("test {}", test["id"].as_str().unwrap_or_default()), test));
+    let steps = compile.into_iter().chain(tests).take(STEPS_SHOWN).map(|(name, step)| {
+        let ms = |field: &str| step[field].as_u64().map_or_else(|| "?".to_owned(), |time| format!("{time} ms"));
+        format!(
+            "{name}: {}, wall time {}, of which the host took {}, CPU time {}",
+            step["verdict"].as_str().unwrap_or("?"),
+            ms("wall_time_ms"),
+            ms("host_wait_ms"),
+            ms("cpu_time_ms"),
+        )
+    });
+    detail.into_iter().chain(steps).map(|line| printable::escaped(&line)).collect()
 }

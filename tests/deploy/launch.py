@@ -55,15 +55,18 @@ class Services(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def launch(address: str, doctor: str = "0", patience: int = 0, selftest: int = 0, group: str = "fleet", target: str = "InService", refuse: bool = False):
+def launch(address: str, doctor: str = "0", patience: int = 0, selftest: str = "0", group: str = "fleet", target: str = "InService", refuse: bool = False):
     """The exit code, what Auto Scaling was told, and which commands of `caisson` were run."""
     Services.target, Services.actions, Services.refuse = target, [], refuse
     with tempfile.TemporaryDirectory() as folder:
         ran = Path(folder) / "ran"
         caisson = Path(folder) / "caisson"
-        # Doctor's exit codes, one for each time that it is asked.
-        codes = f'set -- {doctor}; shift $(($(grep --count doctor {ran}) - 1)); exit $1'
-        caisson.write_text(f'#!/bin/sh\necho "$1" >>{ran}\ncase $1 in doctor) {codes};; selftest) exit {selftest};; esac\n')
+        # Their exit codes, one for each time that they are asked.
+        codes = [
+            f'{name}) set -- {codes}; shift $(($(grep --count {name} {ran}) - 1)); exit $1;;'
+            for name, codes in (("doctor", doctor), ("selftest", selftest))
+        ]
+        caisson.write_text("\n".join(["#!/bin/sh", f'echo "$1" >>{ran}', "case $1 in", *codes, "esac", ""]))
         caisson.chmod(0o755)
         environment = {
             "PATH": f"{folder}:{os.environ['PATH']}",
@@ -99,7 +102,8 @@ def main() -> None:
     expect("all is well", 0, [go], both)
     expect("doctor finds something", 1, [stop], ["doctor"], doctor="1")
     expect("doctor finds a queue away, and is content when it is asked again", 0, [go], ["doctor", *both], doctor="1 0", patience=600)
-    expect("selftest fails", 1, [stop], both, selftest=1)
+    expect("selftest fails", 1, [stop], both, selftest="1")
+    expect("selftest fails in a busy first minute only", 0, [go], [*both, "selftest"], selftest="1 0", patience=600)
     expect("the warm pool", 75, [go], both, target="Warmed:Stopped")
     expect("a host of one's own", 0, [], both, group="")
     expect("a broken host of one's own", 1, [], ["doctor"], group="", doctor="1")
