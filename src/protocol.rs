@@ -33,6 +33,9 @@ pub use seal::{SEAL, Sealer};
 /// Changes whenever the meaning of a frame changes. Worker and agent come from one build, so this only catches accidents.
 pub const VERSION: u32 = 5;
 
+/// What the agent says in `Failed` that it couldn't do, where no process of the container may signal another.
+pub const END_A_PROCESS: &str = "end a process of its own";
+
 /// The longest payload of a frame in bytes: room for a step's whole argv and environment (96 KiB at most) and overhead.
 pub const MAX_PAYLOAD: usize = 128 * 1024;
 

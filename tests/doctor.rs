@@ -80,6 +80,24 @@ async fn without_a_seccomp_profile_the_agent_refuses_the_same_calls_and_it_is_to
     breaks(|body| with_profile(body, "unconfined"), &["sandbox.seccomp"]).await;
 }
 
+/// As an AppArmor profile refuses it, of which this host may have none.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_can_end_nobody_says_so_before_any_program_runs() {
+    let weaken = |body: &mut Value| {
+        let options = body["HostConfig"]["SecurityOpt"].as_array_mut().expect("it is a list");
+        let profile =
+            options.iter_mut().find_map(|option| option.as_str()?.strip_prefix("seccomp=").map(str::to_owned));
+        let mut profile: Value = serde_json::from_str(&profile.expect("there is a profile")).expect("it is JSON");
+        let rules = profile["syscalls"].as_array_mut().expect("it has rules");
+        for rule in rules.iter_mut() {
+            rule["names"].as_array_mut().expect("a rule has names").retain(|name| name != "kill");
+        }
+        rules.push(json!({ "names": ["kill"], "action": "SCMP_ACT_ERRNO", "errnoRet": libc::EACCES }));
+        with_profile(body, &profile.to_string());
+    };
+    breaks(weaken, &["sandbox.signals"]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn added_capabilities_are_seen_in_the_bounding_set() {
     breaks(|body| body["HostConfig"]["CapAdd"] = json!(["SYS_ADMIN", "NET_RAW"]), &["sandbox.capabilities"]).await;

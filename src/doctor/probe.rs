@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::facts::Facts;
 use super::images::{Found, ImageFacts};
 use super::sandbox::{Asked, End, Probe, Resize, Told};
-use crate::protocol::{Restore, Stdin, Step, StepEnding};
+use crate::protocol::{END_A_PROCESS, Restore, Stdin, Step, StepEnding};
 use crate::report::ImageReport;
 use crate::sandbox::spec::{AGENT_PROCESSES, INODES, Labels, START_MEMORY_BYTES, START_PIDS};
 use crate::sandbox::{Need, Resized, Sandbox, SandboxError, Sandboxes, Settings, StepOutcome};
@@ -52,6 +52,9 @@ pub async fn sandbox(sandboxes: &Sandboxes, worker_id: &str, image: &ImageReport
     let mut sandbox = match acquire(sandboxes, worker_id, image).await {
         Ok(sandbox) => sandbox,
         Err(SandboxError::Network) => return Probe::HasNetwork,
+        Err(SandboxError::Agent { operation, errno }) if operation == END_A_PROCESS => {
+            return Probe::EndsNobody(SandboxError::Agent { operation, errno }.to_string());
+        }
         Err(error) => return Probe::NotStarted(error.to_string()),
     };
     let start_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -97,9 +100,13 @@ pub async fn image(sandboxes: &Sandboxes, worker_id: &str, name: &str, reference
         Ok(image) => {
             let files = match acquire(sandboxes, worker_id, &image).await {
                 Err(error) => Err(error.to_string()),
-                Ok(mut sandbox) => look(&mut sandbox, sandboxes.agent_program(), Some("files")).await.map_err(|unanswered| match unanswered {
-                    Unanswered::Broken(reason, _) | Unanswered::Silent(reason) => reason,
-                }),
+                Ok(mut sandbox) => {
+                    look(&mut sandbox, sandboxes.agent_program(), Some("files")).await.map_err(|unanswered| {
+                        match unanswered {
+                            Unanswered::Broken(reason, _) | Unanswered::Silent(reason) => reason,
+                        }
+                    })
+                }
             };
             match files {
                 Ok(files) => Found::Open { digest: image.digest, files },

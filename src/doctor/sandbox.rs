@@ -25,9 +25,11 @@ const fn check(id: &'static str, promise: &'static str) -> Check {
 }
 
 pub const START: Check = check("sandbox.start", "a sandbox starts, and its agent answers");
+pub const SIGNALS: Check = check("sandbox.signals", "the agent can end a program");
 
-pub const CHECKS: [Check; 25] = [
+pub const CHECKS: [Check; 26] = [
     START,
+    SIGNALS,
     USER,
     CAPABILITIES,
     NO_NEW_PRIVILEGES,
@@ -79,6 +81,8 @@ pub struct Asked {
 pub enum Probe {
     /// No sandbox could be made.
     NotStarted(String),
+    /// The agent may not signal the processes of its own container; in the agent's words.
+    EndsNobody(String),
     /// One was made with a network, in which nothing is ever run.
     HasNetwork,
     /// The probe ended otherwise than it should.
@@ -132,6 +136,14 @@ pub fn judge(probe: &Probe, asked: &Asked) -> Vec<Finding> {
                  proxy, the runtime's own configuration)",
             )];
         }
+        Probe::EndsNobody(reason) => {
+            return vec![SIGNALS.broken(
+                format!("{reason}; {rest}"),
+                "no job can run here. Under AppArmor, the container's profile allows signals only between processes of its own \
+                 name; a profile for the runtime's program (/etc/apparmor.d/crun, runc) gives them another. Take it out: \
+                 ln -s /etc/apparmor.d/crun /etc/apparmor.d/disable/ and apparmor_parser --remove /etc/apparmor.d/crun",
+            )];
+        }
         Probe::NotStarted(reason) => {
             return vec![START.broken(
                 format!("{reason}; {rest}"),
@@ -150,6 +162,7 @@ pub fn judge(probe: &Probe, asked: &Asked) -> Vec<Finding> {
     let view = View { facts, asked };
     let mut findings = vec![
         START.good(format!("in {start_ms} ms")),
+        SIGNALS.good("it ended a process of its own"),
         privilege::user(view),
         privilege::capabilities(view),
         privilege::no_new_privileges(view),

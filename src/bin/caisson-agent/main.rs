@@ -28,6 +28,7 @@ mod oom;
 mod probe;
 mod step;
 mod streams;
+mod sweep;
 mod sys;
 mod thrash;
 mod times;
@@ -40,7 +41,7 @@ use std::os::fd::OwnedFd;
 use std::process::ExitCode;
 
 use caisson::network::has_interface;
-use caisson::protocol::{Event, Request, Restore, Stdin, VERSION, WORKSPACE};
+use caisson::protocol::{END_A_PROCESS, Event, Request, Restore, Stdin, VERSION, WORKSPACE};
 
 use crate::channel::Channel;
 use crate::confine::Confinement;
@@ -156,6 +157,7 @@ fn serve(agent: &mut Agent, channel: &mut Channel) -> Result<(), Failure> {
                     return Err(io::Error::from_raw_os_error(libc::EPROTO)).attempt("agree on the protocol");
                 }
                 channel.seal_with(key);
+                sweep::prove().attempt(END_A_PROCESS)?;
                 let ready = Event::Ready {
                     version: VERSION,
                     nonce,

@@ -11,19 +11,13 @@ use crate::channel::{Channel, STDIN, STDOUT};
 use crate::child;
 use crate::locks::Found;
 use crate::streams::{Input, Output};
+use crate::sweep::{MOST_ENDED, SWEEP, Swept};
 use crate::thrash::Thrashing;
 use crate::waits::Waits;
 use crate::{Agent, Attempt, Failure, sys};
 
 /// How often the worker is told that a program runs for longer because the host keeps it waiting.
 const TELL: Duration = Duration::from_secs(1);
-
-/// How long the kernel may take to end killed processes. Longer means one stuck inside the kernel, and then only the end
-/// of the container helps.
-const SWEEP: Duration = Duration::from_secs(5);
-
-/// How many of the dead are taken in at a time: more than a container may have processes.
-const MOST_ENDED: usize = 4_096;
 
 pub(crate) fn run(
     agent: &mut Agent,
@@ -75,7 +69,7 @@ pub(crate) fn run(
         run.waits.end(now, cpu_time_us, due);
     }
     let (cpu_wait_us, file_wait_us) = (run.cpu_wait_us(), run.waits.file_wait_us());
-    run.sweep().attempt("end a program's processes")?;
+    run.dead.sweep().attempt("end a program's processes")?;
     run.agent.flight.collect(Instant::now() + SWEEP).attempt("collect what lies in sockets")?;
     run.drain().attempt("read a program's last output")?;
 
@@ -120,17 +114,6 @@ pub(crate) fn run(
             ..meter.hindrance().since(&hindrance_before)
         },
     })
-}
-
-/// What the dead of a step tell.
-#[derive(Default)]
-struct Swept {
-    /// The highest resident size among the dead, in bytes.
-    resident_peak: u64,
-    /// How often the kernel took the CPU from one of them.
-    involuntary_switches: u64,
-    /// How many had not ended by themselves.
-    killed: u64,
 }
 
 struct Before {
@@ -312,26 +295,6 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Kills until nobody is left.
-    fn sweep(&mut self) -> io::Result<()> {
-        let deadline = Instant::now() + SWEEP;
-        // Those that have ended by themselves and had nobody to wait for them. Not for ever: a program may make them as fast
-        // as they are taken in.
-        self.dead.reap(MOST_ENDED)?;
-        self.dead.killed = 0;
-        loop {
-            sys::kill_everyone();
-            if self.dead.reap(usize::MAX)? {
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                return Err(io::Error::from_raw_os_error(libc::ETIMEDOUT));
-            }
-            // Wakes for nothing but time: the dying are waited for a millisecond at a time.
-            sys::poll(&mut [], 1)?;
-        }
-    }
-
     /// Takes what is left in the pipes, within the limit. Nobody is alive to write more, and what lay in sockets is collected; a
     /// pipe that somebody holds open all the same means that the sandbox is used up.
     fn drain(&mut self) -> io::Result<()> {
@@ -353,29 +316,6 @@ impl Run<'_> {
             }
             output.relay(self.channel, limit)?;
         }
-    }
-}
-
-impl Swept {
-    /// Takes in who has ended, up to `most` of them. Whether nobody is left.
-    fn reap(&mut self, most: usize) -> io::Result<bool> {
-        for _ in 0..most {
-            match sys::reap(-1) {
-                Ok(Some(reaped)) => {
-                    self.count(&reaped);
-                    self.killed += 1;
-                }
-                Ok(None) => return Ok(false),
-                Err(error) if error.raw_os_error() == Some(libc::ECHILD) => return Ok(true),
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(false)
-    }
-
-    fn count(&mut self, dead: &sys::Reaped) {
-        self.resident_peak = self.resident_peak.max(dead.resident_peak);
-        self.involuntary_switches += dead.involuntary_switches;
     }
 }
 

@@ -333,10 +333,25 @@ pub(crate) fn reap(pid: libc::pid_t) -> io::Result<Option<Reaped>> {
     }))
 }
 
-/// Kills every process of the container but PID 1 itself.
-pub(crate) fn kill_everyone() {
+/// Kills every process of the container but PID 1 itself. That there is none is no error.
+pub(crate) fn kill_everyone() -> io::Result<()> {
     // SAFETY: takes plain integers. As PID 1 of a namespace this reaches the namespace and nothing else; `main` made sure.
-    unsafe { libc::kill(-1, libc::SIGKILL) };
+    match check(unsafe { libc::kill(-1, libc::SIGKILL) }.into()) {
+        Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Starts a child that does nothing until it is killed.
+pub(crate) fn start_idle_child() -> io::Result<()> {
+    // SAFETY: this process has one thread, so the child may do what it likes; it only makes system calls all the same.
+    match check(unsafe { libc::fork() }.into())? {
+        0 => loop {
+            // SAFETY: takes nothing.
+            unsafe { libc::pause() };
+        },
+        _ => Ok(()),
+    }
 }
 
 /// What this process may raise the limit of its stack to; "unlimited" where that can't be read.

@@ -115,13 +115,9 @@ pub(super) fn kernel_files(view: View<'_>) -> Finding {
         }
         let groups: Vec<Mount<'_>> =
             mounts(view).filter(|mount| mount.kind.starts_with("cgroup") && !mount.has("ro")).collect();
-        // Version 1's groups can't be mounted read-only from within a user namespace. They belong to the host's root, who
-        // isn't in it, so that not even the container's own root could write there.
+        // From within a user namespace they can't be mounted read-only.
         if open.is_empty() && !groups.is_empty() && view.asked.remapped && !groups.iter().any(Mount::is_writable) {
-            return KERNEL_FILES.note(
-                "the cgroups aren't mounted read-only; they belong to nobody in the sandbox's user namespace",
-                "nobody in a sandbox can write there, root or not. Version 2 of the cgroups is mounted read-only",
-            );
+            return remapped_groups(view, &groups);
         }
         open.extend(groups.iter().map(|mount| format!("{} isn't mounted read-only", mount.target)));
     }
@@ -132,6 +128,26 @@ pub(super) fn kernel_files(view: View<'_>) -> Finding {
         open.join("; "),
         "these are the host's own settings: see that the container isn't privileged and what changes its ReadonlyPaths",
     )
+}
+
+/// Cgroups of remapped users that are mounted writable, and in which the probe could make nothing.
+fn remapped_groups(view: View<'_>, groups: &[Mount<'_>]) -> Finding {
+    // Version 1's belong to the host's root, who isn't in the namespace, so that not even the container's own root could write.
+    if groups.iter().all(|group| group.kind == "cgroup") {
+        return KERNEL_FILES.note(
+            "the cgroups aren't mounted read-only; they belong to nobody in the sandbox's user namespace",
+            "nobody in a sandbox can write there, root or not",
+        );
+    }
+    // Version 2's is handed over: it belongs to the user as whom PID 1 and the programs run.
+    let measured = "the cgroup isn't mounted read-only, and belongs to the program's own user";
+    let advice = "with users remapped the engine gives a container its cgroup of version 2. The agent's Landlock rules keep a program \
+                  from writing there, and nothing else does: without them it could lift limits inside its own group. Turn \
+                  userns-remap off, or keep to kernels with Landlock";
+    match view.facts.number("landlock") {
+        None | Some(0) => KERNEL_FILES.broken(format!("{measured}; the kernel has no Landlock"), advice),
+        Some(_) => KERNEL_FILES.warning(format!("{measured}; only Landlock keeps it out"), advice),
+    }
 }
 
 pub(super) fn masked(view: View<'_>) -> Finding {

@@ -74,7 +74,7 @@ pub(super) fn no_new_privileges(view: View<'_>) -> Finding {
         (Some("1"), Some("1")) => NO_NEW_PRIVILEGES.good("set by the engine and by the agent"),
         (Some(program), Some(agent)) => NO_NEW_PRIVILEGES.broken(
             format!("{} for PID 1, {} for the program", set(agent), set(program)),
-            "the engine was told no-new-privileges:true: see whether this runtime knows it",
+            "the engine was told no-new-privileges=true: see whether this runtime knows it",
         ),
         _ => view.unseen(&NO_NEW_PRIVILEGES, "NoNewPrivs"),
     }
@@ -114,10 +114,20 @@ pub(super) fn seccomp(view: View<'_>) -> Finding {
     )
 }
 
+/// Between the names of profiles that hold together (apparmor.d(5)).
+const STACKED: &str = "//&";
+
 pub(super) fn module(view: View<'_>) -> Finding {
     let name = view.facts.one("confined-by").unwrap_or("nothing");
     if !view.asked.apparmor {
         return MODULE.good(format!("{name}; the engine has no AppArmor"));
+    }
+    if name.contains(STACKED) {
+        return MODULE.warning(
+            name,
+            "two profiles hold at once, and each allows signals and the like only between processes of its own name: take out the \
+             one for the runtime's program (/etc/apparmor.d/crun or runc; a link to it in /etc/apparmor.d/disable/)",
+        );
     }
     if name.starts_with("unconfined") || name == "nothing" || name.contains("(complain)") {
         return MODULE.warning(

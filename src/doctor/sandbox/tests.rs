@@ -98,6 +98,7 @@ fn each_wall_that_is_missing_is_told_as_that_one() {
     );
     is_told(V2, "16777216 16384 allowed", "16777216 4094632 allowed", PLACES, Verdict::Broken);
     is_told(V2, "confined-by docker-default (enforce)", "confined-by unconfined", MODULE, Verdict::Warning);
+    is_told(V2, "docker-default (enforce)", "crun//&docker-default (mixed)", MODULE, Verdict::Warning);
 }
 
 #[test]
@@ -113,6 +114,19 @@ fn cgroups_that_arent_mounted_read_only_are_a_note_where_nobody_inside_can_own_t
     assert_eq!(told(&refused, &remapped), [(KERNEL_FILES.id, Verdict::Note)]);
     assert_eq!(told(&refused, &asked(V1)), [(KERNEL_FILES.id, Verdict::Broken)]);
     assert!(told(&probe(&with("allowed")), &remapped).contains(&(KERNEL_FILES.id, Verdict::Broken)));
+}
+
+/// Version 2's group is handed over to the container's user, as seen with Docker 26 and 28.
+#[test]
+fn a_cgroup_of_remapped_users_is_behind_landlock_alone() {
+    let read_only = "mount /sys/fs/cgroup cgroup2 ro,";
+    assert!(V2.contains(read_only));
+    let refused = V2.replace(read_only, "mount /sys/fs/cgroup cgroup2 rw,");
+    let remapped = Asked { remapped: true, ..asked(V2) };
+    assert_eq!(told(&probe(&refused), &remapped), [(KERNEL_FILES.id, Verdict::Warning)]);
+    assert_eq!(told(&probe(&refused), &asked(V2)), [(KERNEL_FILES.id, Verdict::Broken)]);
+    let without_landlock = refused.replace("landlock 6", "landlock 0");
+    assert_eq!(told(&probe(&without_landlock), &remapped), [(KERNEL_FILES.id, Verdict::Broken)]);
 }
 
 #[test]
@@ -165,7 +179,8 @@ fn what_the_probe_says_nothing_of_is_never_good() {
     let asked = Asked { host_swaps: true, apparmor: true, ..asked(V1) };
     let findings = judge(&nothing, &asked);
     let good: Vec<_> = findings.iter().filter(|it| it.verdict == Verdict::Good).map(|it| it.check).collect();
-    assert_eq!(good, [START.id]);
+    // The agent has tried these before it answered.
+    assert_eq!(good, [START.id, SIGNALS.id]);
 }
 
 /// Recorded on gVisor (runsc of Debian's backports) under Docker 20.10, Linux 6.18.
@@ -226,9 +241,12 @@ fn a_supervisor_that_didnt_survive_the_probe_is_told_beside_what_the_probe_had_s
 #[test]
 fn a_sandbox_that_isnt_there_is_one_finding() {
     let reason = || "failed to create a container: no such runtime".to_owned();
-    for (probe, check) in
-        [(Probe::NotStarted(reason()), START), (Probe::Silent(reason()), START), (Probe::HasNetwork, NETWORK)]
-    {
+    for (probe, check) in [
+        (Probe::NotStarted(reason()), START),
+        (Probe::Silent(reason()), START),
+        (Probe::EndsNobody(reason()), SIGNALS),
+        (Probe::HasNetwork, NETWORK),
+    ] {
         assert_eq!(told(&probe, &asked(V1)), [(check.id, Verdict::Broken)]);
     }
     for (resized, verdict) in
