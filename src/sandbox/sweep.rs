@@ -91,7 +91,7 @@ impl Sweep {
             }
         }
         for container in self.engine.list(&[agent::LABEL.to_owned()]).await? {
-            if is_late(&container.labels, now)
+            if is_given_up(&container, now)
                 && let Err(error) = self.engine.remove(&container.id).await
             {
                 failure = Some(error);
@@ -128,9 +128,7 @@ impl Sweep {
             let is_ours = unowned.contains(&container.id);
             (is_ours && suspects.contains(&container.id))
                 || (!self.owned.has(&container.name)
-                    && (is_late(&container.labels, now)
-                        || is_stillborn(container, now)
-                        || forsaken.contains(&container.id)))
+                    && (is_given_up(container, now) || forsaken.contains(&container.id)))
         });
         Ok(listed)
     }
@@ -138,6 +136,11 @@ impl Sweep {
     fn may_be_forsaken(&self, container: &Listed) -> bool {
         container.has_ended && container.labels.contains_key(LABEL_POOL) && !self.owned.has(&container.name)
     }
+}
+
+/// Whoever made it. One that holds the agent for a moment is never started at all.
+fn is_given_up(container: &Listed, now: u64) -> bool {
+    is_late(&container.labels, now) || is_stillborn(container, now)
 }
 
 /// Past its deadline, or without one.
@@ -228,13 +231,13 @@ mod tests {
         let made = |created, never_started| Listed {
             id: String::new(),
             name: String::new(),
-            labels: HashMap::new(),
+            labels: HashMap::from([(LABEL_DEADLINE.to_owned(), "9999".to_owned())]),
             created,
             never_started,
             has_ended: false,
         };
-        assert!(is_stillborn(&made(1_000, true), 1_061));
-        assert!(!is_stillborn(&made(1_000, true), 1_060));
-        assert!(!is_stillborn(&made(1_000, false), 5_000));
+        assert!(is_given_up(&made(1_000, true), 1_061));
+        assert!(!is_given_up(&made(1_000, true), 1_060));
+        assert!(!is_given_up(&made(1_000, false), 5_000));
     }
 }

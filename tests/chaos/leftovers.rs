@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
-/// Removes a run's containers, and the agent's volume, which workers that are killed leave behind.
+use caisson::sandbox::agent;
+
+/// Removes a run's containers and what holds the agent: its volume, and the containers and images from which it is filled, which
+/// workers that are killed leave behind.
 pub(crate) struct Leftovers(pub(crate) String);
 
 impl Drop for Leftovers {
@@ -12,8 +15,20 @@ impl Drop for Leftovers {
                 let _ = Command::new("docker").args(["rm", "--force", "--volumes", &id]).output();
             }
         }
+        let label = format!("label={}={}", agent::LABEL, agent::hash(false));
+        // One of another worker that fills the volume just now has done so when it can be listed.
+        remove(&["ps", "--all"], &label, &["rm", "--force"]);
+        remove(&["images"], &label, &["rmi"]);
         // One that another worker uses stays, and is that worker's to remove.
-        let _ = Command::new("docker").args(["volume", "rm", &caisson::sandbox::agent::volume_name(false)]).output();
+        let _ = Command::new("docker").args(["volume", "rm", &agent::volume_name(false)]).output();
+    }
+}
+
+/// Removes all that `list` finds with the label.
+fn remove(list: &[&str], label: &str, by: &[&str]) {
+    let listed = Command::new("docker").args(list).args(["--quiet", "--no-trunc", "--filter", label]).output();
+    for id in String::from_utf8_lossy(&listed.map(|output| output.stdout).unwrap_or_default()).lines() {
+        let _ = Command::new("docker").args(by).arg(id).output();
     }
 }
 
