@@ -22,6 +22,7 @@ mod channel;
 mod child;
 mod confine;
 mod flight;
+mod killing;
 mod locks;
 mod meter;
 mod oom;

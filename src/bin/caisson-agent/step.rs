@@ -9,6 +9,7 @@ use caisson::protocol::{Ended, Event, Hindrance, Request, Step, StepEnding, kind
 
 use crate::channel::{Channel, STDIN, STDOUT};
 use crate::child;
+use crate::killing::Killing;
 use crate::locks::Found;
 use crate::streams::{Input, Output};
 use crate::sweep::{MOST_ENDED, SWEEP, Swept};
@@ -51,6 +52,8 @@ pub(crate) fn run(
         next_tick: started + distance,
         next_word: started,
         waits: Waits::new(started),
+        is_undecided: false,
+        killing: Killing::new(started, before.oom_kills),
         thrashing: Thrashing::new(before.memory_limit),
         thrashed: false,
         locks: Found::Nothing,
@@ -126,6 +129,14 @@ struct Before {
     oom_kills: u64,
 }
 
+impl Before {
+    /// Whether the container's memory is used up. It is charged in batches of 64 pages for each CPU (mm/memcontrol.c), so it is
+    /// never quite full.
+    fn is_full(&self, memory: u64) -> bool {
+        self.memory_limit.is_some_and(|limit| memory >= limit - limit / 64)
+    }
+}
+
 struct Run<'a> {
     agent: &'a mut Agent,
     channel: &'a mut Channel,
@@ -137,6 +148,9 @@ struct Run<'a> {
     /// When the worker is told next that the host keeps the program waiting.
     next_word: Instant,
     waits: Waits,
+    /// Its wall time is over unless the host took some of it, and the last look couldn't tell. The next tick looks again.
+    is_undecided: bool,
+    killing: Killing,
     thrashing: Thrashing,
     thrashed: bool,
     locks: Found,
@@ -178,7 +192,7 @@ impl Run<'_> {
         }
         let now = Instant::now();
         let is_due = self.wall_left_us(now) == 0;
-        if now < self.next_tick && !is_due {
+        if now < self.next_tick && (!is_due || self.is_undecided) {
             return Ok(false);
         }
         let due = std::mem::replace(&mut self.next_tick, now + self.agent.distance.next());
@@ -187,8 +201,12 @@ impl Run<'_> {
         self.memory_seen = self.memory_seen.max(memory);
         self.thrashed |= self.thrashing.look(now, memory, || meter.reclaim());
         let cpu_time_us = self.cpu_time_us()?;
+        if self.killing.look(now, self.before.is_full(memory), || meter.oom_kills())? {
+            self.is_undecided = true;
+            return Ok(cpu_time_us > self.step.cpu_time_us);
+        }
         let held_or_last = (!self.channel.is_idle(), is_due);
-        let is_known = self.waits.look(&self.agent.processes, now, cpu_time_us, due, held_or_last);
+        self.is_undecided = !self.waits.look(&self.agent.processes, now, cpu_time_us, due, held_or_last);
         self.locks = self.agent.locks.look(now);
         if self.locks != Found::Nothing {
             return Ok(true);
@@ -197,7 +215,7 @@ impl Run<'_> {
             return Ok(true);
         }
         self.tell_of_waiting(now)?;
-        Ok((is_known && self.wall_left_us(now) == 0) || self.cpu_wait_us() > self.step.cpu_wait_us)
+        Ok((!self.is_undecided && self.wall_left_us(now) == 0) || self.cpu_wait_us() > self.step.cpu_wait_us)
     }
 
     /// What the program has used so far.
@@ -250,7 +268,8 @@ impl Run<'_> {
             sys::watch(self.stdin.watchable(), libc::POLLOUT),
         ];
         let now = Instant::now();
-        let timeout_us = (self.next_tick.saturating_duration_since(now).as_micros() as u64).min(self.wall_left_us(now));
+        let tick_us = self.next_tick.saturating_duration_since(now).as_micros() as u64;
+        let timeout_us = if self.is_undecided { tick_us } else { tick_us.min(self.wall_left_us(now)) };
         sys::poll(&mut watched, timeout_us.div_ceil(1_000) as i32)?;
 
         if watched[0].revents & (libc::POLLHUP | libc::POLLERR) != 0 && watched[0].revents & libc::POLLIN == 0 {
