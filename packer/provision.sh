@@ -4,9 +4,10 @@
 #
 #   KIND=machine      an instance that becomes an AMI
 #   KIND=container    a container that a test looks into: no kernel of its own, no engine that could run, no systemd
+#   KIND=chroot       the root of a machine that a test boots later (scripts/vm.sh): the distribution's engine, which doesn't run yet
 set -euo pipefail
 
-KIND=${KIND:?KIND is machine or container}
+KIND=${KIND:?KIND is machine, container or chroot}
 SOURCES=${SOURCES:-/tmp/caisson}
 export DEBIAN_FRONTEND=noninteractive
 
@@ -64,6 +65,8 @@ if [[ $KIND == machine ]]; then
         "https://download.docker.com/linux/$ID $VERSION_CODENAME stable"
     apt-get update
     install_packages docker-ce docker-ce-cli containerd.io docker-buildx-plugin crun runsc apparmor
+elif [[ $KIND == chroot ]]; then
+    install_packages docker.io docker-cli runc crun apparmor
 else
     # No engine: it could not run here. The distribution's runtimes, because they are reachable wherever Debian is.
     install_packages runc crun
