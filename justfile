@@ -51,6 +51,10 @@ export PATH := env("PATH") + ":" + env("CARGO_HOME", env("HOME", "/root") + "/.c
     images/build
     CAISSON_TEST_RUNTIME="$1" cargo nextest run --all-features --profile runtimes --test cases "${@:2}"
 
+# Boot a Debian machine that is made as the machine image is, and look at its settings and at doctor in it: `just vm host`.
+@vm *ARGS:
+    scripts/vm.sh "$@"
+
 # Compare Caisson with other ways to run a program, and write docs/performance.md: `just bench --quick --no-page` to try it.
 @bench *ARGS:
     scripts/bench.sh "$@"
