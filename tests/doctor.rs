@@ -287,6 +287,21 @@ async fn an_engine_that_isnt_there_is_broken_and_the_rest_is_looked_at_all_the_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn only_the_images_of_the_languages_that_the_worker_offers_are_looked_at() {
+    let images = async |languages: &str| {
+        let mut command = caisson(&unique("doctor"), &["doctor", "--json", "--only", "images.present"]);
+        command.env("CAISSON_WORKER_LANGUAGES", languages);
+        let ended = finish(command, b"").await;
+        let findings: Vec<Value> =
+            serde_json::from_slice(&ended.stdout).unwrap_or_else(|error| panic!("{error}: {}", ended.stderr));
+        let named =
+            |finding: &Value| finding["measured"].as_str().and_then(|text| text.split(':').next()).map(str::to_owned);
+        findings.iter().filter_map(named).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(images("bash,c").await, BTreeSet::from(["bash".to_owned(), "c".to_owned()]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn strict_counts_warnings() {
     // A swap-less host's warning: a worker whose slots outnumber the CPUs can't pin them.
     let run = async |arguments: &[&str]| {

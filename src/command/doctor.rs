@@ -40,7 +40,9 @@ fn subject(config: &Config) -> Subject {
     let slots = config.worker.slots.unwrap_or_else(slots::default_count);
     // Never the configured id: opening the engine under a worker's name removes that worker's containers.
     let worker_id = format!("doctor-{}", &uuid::Uuid::new_v4().simple().to_string()[..12]);
-    let languages = config.languages.iter().map(|language| (language.name.clone(), language.image.clone()));
+    // What the worker offers, as the worker finds it.
+    let offered = config.languages.only(&config.worker.languages);
+    let languages = offered.iter().map(|language| (language.name.clone(), language.image.clone()));
     let allowed = config.images.allow.iter().map(|reference| ("images.allow".to_owned(), reference.clone()));
     Subject {
         settings: local::settings(config, Some(1), &worker_id),
