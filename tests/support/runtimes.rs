@@ -124,8 +124,8 @@ impl Under {
         let Some(runtime) = &self.runtime else { return Vec::new() };
         vec![
             ("CAISSON_SANDBOX_RUNTIME", runtime),
-            ("CAISSON_MAXIMUM_CPU_TIME_MS", "600000"),
-            ("CAISSON_MAXIMUM_WALL_TIME_MS", "600000"),
+            ("CAISSON_MAXIMUM_CPU_TIME_MS", "1200000"),
+            ("CAISSON_MAXIMUM_WALL_TIME_MS", "1200000"),
         ]
     }
 

@@ -20,9 +20,12 @@ pub(crate) struct Times(Vec<CString>);
 impl Times {
     /// Finds what there is to write to. Programs can't add to it: the folders aren't theirs.
     pub(crate) fn find() -> Times {
-        let places = [WORKSPACE, QUEUES].into_iter().chain(SCRATCH).map(PathBuf::from);
-        let devices = std::fs::read_dir("/dev").into_iter().flatten().flatten().map(|entry| entry.path());
-        let all = places.chain(devices).filter_map(|path| CString::new(path.into_os_string().into_vec()).ok());
+        let places: Vec<PathBuf> = [WORKSPACE, QUEUES].into_iter().chain(SCRATCH).map(PathBuf::from).collect();
+        let entries = std::fs::read_dir("/dev").into_iter().flatten().flatten().map(|entry| entry.path());
+        // Some of the places are there as well, and are set before the devices.
+        let devices: Vec<PathBuf> = entries.filter(|path| !places.contains(path)).collect();
+        let all =
+            places.into_iter().chain(devices).filter_map(|path| CString::new(path.into_os_string().into_vec()).ok());
         Times(all.filter(|path| sys::set_times(path).is_ok()).collect())
     }
 
