@@ -14,8 +14,8 @@ use crate::execute::{Execution, StepResult, TestResult};
 use crate::job::{InvalidJob, Job, Rejection};
 use crate::limits::Limits;
 use crate::plan::Plan;
-use crate::protocol::MOST_LOCKS;
 use crate::points;
+use crate::protocol::MOST_LOCKS;
 use crate::report::{
     CONTRACT_VERSION, Lease, LimitsReport, Report, StepReport, Stream, TestReport, Timeline, WorkerReport,
 };

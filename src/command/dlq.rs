@@ -70,7 +70,8 @@ async fn find(config: &Config, named: &Where, needs_source: bool) -> Result<Plac
     let incoming = config.queue.incoming();
     if let (Some(url), true) = (&named.queue, !needs_source || incoming.is_empty()) {
         if needs_source {
-            let problem = "queue.incoming_url: isn't set, so it isn't known where messages go back to; set it, or give --to";
+            let problem =
+                "queue.incoming_url: isn't set, so it isn't known where messages go back to; set it, or give --to";
             return Err(Nowhere::Unsaid(problem.to_owned()));
         }
         return Ok(Place { queue: Sqs::open(url).await, sources: Vec::new() });
@@ -99,12 +100,16 @@ async fn find(config: &Config, named: &Where, needs_source: bool) -> Result<Plac
             match all.as_slice() {
                 [only] => (*only).clone(),
                 [] => {
-                    let problem = "no incoming queue has a redrive policy, so there is no dead-letter queue; give --queue";
+                    let problem =
+                        "no incoming queue has a redrive policy, so there is no dead-letter queue; give --queue";
                     return Err(Nowhere::Unsaid(problem.to_owned()));
                 }
                 several => {
                     let names: Vec<&str> = several.iter().map(|arn| arn.as_str()).collect();
-                    let problem = format!("the incoming queues have several dead-letter queues; give --queue with the URL of one of {}", names.join(", "));
+                    let problem = format!(
+                        "the incoming queues have several dead-letter queues; give --queue with the URL of one of {}",
+                        names.join(", ")
+                    );
                     return Err(Nowhere::Unsaid(problem));
                 }
             }
@@ -117,7 +122,8 @@ async fn find(config: &Config, named: &Where, needs_source: bool) -> Result<Plac
     let sources: Vec<(String, Sqs)> =
         sources.into_iter().filter(|(dead, _, _)| *dead == wanted).map(|(_, arn, queue)| (arn, queue)).collect();
     if needs_source && sources.is_empty() {
-        let problem = format!("{} is no incoming queue's dead-letter queue; give --to with the queue to send to", queue.url());
+        let problem =
+            format!("{} is no incoming queue's dead-letter queue; give --to with the queue to send to", queue.url());
         return Err(Nowhere::Unsaid(problem));
     }
     Ok(Place { queue, sources })

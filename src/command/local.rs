@@ -46,7 +46,8 @@ pub(super) async fn pipeline(config: &Config, local: Local) -> Result<Pipeline, 
     let settings = settings(config, slots, &worker.id);
     let pool = if many { pool(config, &settings) } else { None };
     let sandboxes = Sandboxes::open(Settings { keep, pool, ..settings }).await?;
-    let compile_cache = (many && config.compile_cache.enabled).then(|| CompileCache::new(config.compile_cache.max_bytes));
+    let compile_cache =
+        (many && config.compile_cache.enabled).then(|| CompileCache::new(config.compile_cache.max_bytes));
     Ok(Pipeline { sandboxes, store, policy: policy(config), worker, bounds, compile_cache })
 }
 
@@ -74,10 +75,7 @@ pub(super) fn settings(config: &Config, slots: Option<usize>, worker_id: &str) -
         keep: false,
         pool: None,
         recycle: config.sandbox.recycle,
-        watermarks: Watermarks {
-            bytes: config.worker.minimum_free_bytes,
-            inodes: config.worker.minimum_free_inodes,
-        },
+        watermarks: Watermarks { bytes: config.worker.minimum_free_bytes, inodes: config.worker.minimum_free_inodes },
         patience: Patience::default(),
     }
 }

@@ -105,7 +105,11 @@ fn language<'a>(config: &'a Config, file: &Path, args: &RunArgs) -> Result<&'a L
     }
     let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     config.languages.by_extension(extension).ok_or_else(|| {
-        format!("{}: no language has the extension {extension:?}; say --language with one of {}", file.display(), known())
+        format!(
+            "{}: no language has the extension {extension:?}; say --language with one of {}",
+            file.display(),
+            known()
+        )
     })
 }
 

@@ -15,7 +15,7 @@ use super::{Place, progress};
 use crate::cli::dlq::RedriveArgs;
 use crate::command::{FAILED, INTERRUPTED, print};
 use crate::queue::letter::Letter;
-use crate::queue::{QueueError, Sqs, Queue as _};
+use crate::queue::{Queue as _, QueueError, Sqs};
 
 /// So many messages refused in a row are taken for a queue that takes none.
 const REFUSALS: u32 = 10;
@@ -215,7 +215,10 @@ impl Redrive<'_> {
             line.push_str(&format!(", {} refused and left here", self.refused));
         }
         if self.doubled > 0 {
-            line.push_str(&format!(", {} of them may still be here too: their jobs may be answered twice", self.doubled));
+            line.push_str(&format!(
+                ", {} of them may still be here too: their jobs may be answered twice",
+                self.doubled
+            ));
         }
         if self.homeless > 0 {
             line.push_str(&format!(", {} left because nobody says where to", self.homeless));
@@ -229,7 +232,10 @@ impl Redrive<'_> {
         // Interrupted or stopped, nobody knows what would have been found.
         if problem.is_none() && !self.stop.is_cancelled() && !self.selection.is_done() {
             for name in self.selection.missing() {
-                eprintln!("{}: not found; it may be gone already, or taken by somebody else right now", printable(name, 128));
+                eprintln!(
+                    "{}: not found; it may be gone already, or taken by somebody else right now",
+                    printable(name, 128)
+                );
             }
         }
     }
