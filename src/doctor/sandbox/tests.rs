@@ -116,7 +116,7 @@ fn cgroups_that_arent_mounted_read_only_are_a_note_where_nobody_inside_can_own_t
     assert!(told(&probe(&with("allowed")), &remapped).contains(&(KERNEL_FILES.id, Verdict::Broken)));
 }
 
-/// Version 2's group is handed over to the container's user, as seen with Docker 26 and 28.
+/// Version 2's group is handed over to the container's user. The facts are recorded ones, changed by hand.
 #[test]
 fn a_cgroup_of_remapped_users_is_behind_landlock_alone() {
     let read_only = "mount /sys/fs/cgroup cgroup2 ro,";
