@@ -132,6 +132,12 @@ impl Meter {
     }
 }
 
+/// Whether a container's memory is used up. It is charged in batches of 64 pages for each CPU (mm/memcontrol.c), so it is never
+/// quite full.
+pub(crate) fn is_full(memory_bytes: u64, limit_bytes: u64) -> bool {
+    memory_bytes >= limit_bytes - limit_bytes / 64
+}
+
 fn read(file: &File, parse: impl Fn(&[u8]) -> Option<u64>) -> io::Result<u64> {
     let mut text = [0; 512];
     let length = sys::read_at(file.as_raw_fd(), &mut text, 0)?;

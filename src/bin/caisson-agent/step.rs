@@ -11,6 +11,7 @@ use crate::channel::{Channel, STDIN, STDOUT};
 use crate::child;
 use crate::killing::Killing;
 use crate::locks::Found;
+use crate::meter::is_full;
 use crate::streams::{Input, Output};
 use crate::sweep::{MOST_ENDED, SWEEP, Swept};
 use crate::thrash::Thrashing;
@@ -129,14 +130,6 @@ struct Before {
     oom_kills: u64,
 }
 
-impl Before {
-    /// Whether the container's memory is used up. It is charged in batches of 64 pages for each CPU (mm/memcontrol.c), so it is
-    /// never quite full.
-    fn is_full(&self, memory: u64) -> bool {
-        self.memory_limit.is_some_and(|limit| memory >= limit - limit / 64)
-    }
-}
-
 struct Run<'a> {
     agent: &'a mut Agent,
     channel: &'a mut Channel,
@@ -201,7 +194,8 @@ impl Run<'_> {
         self.memory_seen = self.memory_seen.max(memory);
         self.thrashed |= self.thrashing.look(now, memory, || meter.reclaim());
         let cpu_time_us = self.cpu_time_us()?;
-        if self.killing.look(now, self.before.is_full(memory), || meter.oom_kills())? {
+        let is_full = self.before.memory_limit.is_some_and(|limit| is_full(memory, limit));
+        if self.killing.look(now, is_full, || meter.oom_kills())? {
             self.is_undecided = true;
             return Ok(cpu_time_us > self.step.cpu_time_us);
         }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use caisson::cgroup::Reclaim;
 
+use crate::meter::is_full;
+
 /// How long it has to go on: long enough for a program that only passes by its limit, and ended well within a second.
 const LEAST: Duration = Duration::from_millis(400);
 
@@ -42,8 +44,7 @@ impl Thrashing {
 
     /// Whether the program is found to thrash. `reclaim` asks the kernel, and isn't called while there is memory left.
     pub(crate) fn look(&mut self, now: Instant, memory_bytes: u64, reclaim: impl FnOnce() -> Option<Reclaim>) -> bool {
-        // Memory is charged in batches of 64 pages for each CPU (mm/memcontrol.c), so it is never quite full.
-        if memory_bytes < self.limit_bytes - self.limit_bytes / 64 {
+        if !is_full(memory_bytes, self.limit_bytes) {
             self.begun = None;
             return false;
         }
